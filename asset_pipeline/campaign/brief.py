@@ -1,0 +1,128 @@
+"""What a campaign asks for, as its file says it."""
+
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from asset_pipeline.errors import InvalidFile, NotFound
+from asset_pipeline.yaml_model import read_folder, read_model
+
+CAMPAIGN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+"""What may name a campaign: it is a partition key, a folder name and part of file names."""
+
+Sensitivity = Literal["public", "internal", "confidential", "local_only"]
+"""Who may see a campaign's material; ``local_only`` never reaches someone else's machine."""
+
+Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$")]
+"""A language tag such as ``en-GB``."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProductSelection(_Strict):
+    """Which products of the catalog a campaign is about. Every part that is given must hold."""
+
+    skus: tuple[str, ...] = ()
+    """These SKUs and no others; an unknown one is an error of the plan."""
+    feeds: tuple[str, ...] = ()
+    """Only products from these files of the catalog folder."""
+    categories: tuple[str, ...] = ()
+    """Only products with one of these categories, compared without regard to case."""
+    attributes: dict[str, tuple[str, ...]] = {}
+    """Only products whose attribute has one of these values, compared without regard to case."""
+    exclude: tuple[str, ...] = ()
+    """Not these SKUs."""
+    limit: int | None = Field(default=None, ge=1)
+    """At most so many, in SKU order."""
+
+
+class Campaign(_Strict):
+    """One campaign: a partition of every asset but the catalog."""
+
+    title: str = Field(min_length=1, max_length=200)
+    products: ProductSelection = ProductSelection()
+    asset_types: tuple[str, ...] = Field(min_length=1)
+    """Names of files in ``data/asset_types``."""
+    locales: tuple[Locale, ...] = Field(min_length=1)
+    variations: dict[str, tuple[str, ...]] = {}
+    """Values for variables that the asset types declare; each combination is a prompt of its own."""
+    variables: dict[str, str] = {}
+    """Further words for the templates, as ``campaign.<name>``."""
+    profile: str = "packshot"
+    """The model profile that makes the candidates: a file in ``data/profiles``."""
+    candidates_per_prompt: int = Field(default=1, ge=1, le=64)
+    keep: int = Field(default=1, ge=1)
+    """How many images to keep for each prompt."""
+    approval: Literal["human", "auto"] = "human"
+    """``human``: a person approves each image before it leaves. ``auto``: passing every gate is enough."""
+    budget_usd: float = Field(default=0.0, ge=0.0)
+    """The most that all attempts of this campaign may cost together; 0 allows only what is free."""
+    sensitivity: Sensitivity = "internal"
+    deadline: date | None = None
+    """No image is made after this day."""
+    channels: tuple[str, ...] = ()
+    """Names of channels in ``data/channels.yaml``; originals are exported in any case."""
+    targets: tuple[str, ...] = ("local_folder",)
+    """Where exports go."""
+
+    @field_validator("variations")
+    @classmethod
+    def _no_empty_variation(cls, variations: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for name, values in variations.items():
+            if not values:
+                raise ValueError(f"the variation {name!r} has no values")
+            if len(set(values)) < len(values):
+                raise ValueError(f"the variation {name!r} has a value twice")
+        return variations
+
+    @model_validator(mode="after")
+    def _keep_what_is_made(self) -> "Campaign":
+        if self.keep > self.candidates_per_prompt:
+            raise ValueError(
+                f"keep ({self.keep}) is more than candidates_per_prompt ({self.candidates_per_prompt})"
+            )
+        for name in ("asset_types", "locales", "channels", "targets"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} has a value twice")
+        return self
+
+
+def load_campaign(data: Path, campaign_id: str) -> Campaign:
+    """Read ``data/campaigns/<campaign_id>.yaml``.
+
+    Raises:
+        NotFound: there is no such campaign; the message lists those that exist.
+        InvalidFile: the file or its name is wrong.
+    """
+    path = campaign_path(data, campaign_id)
+    if not path.exists():
+        known = ", ".join(campaign_ids(data)) or "none"
+        raise NotFound(f"there is no campaign {campaign_id!r} in {path.parent} (there are: {known})")
+    return read_model(path, Campaign)
+
+
+def load_campaigns(data: Path) -> dict[str, Campaign]:
+    """Every campaign by its id. Raises InvalidFile with the errors of all files at once."""
+    for campaign_id in campaign_ids(data):
+        campaign_path(data, campaign_id)
+    return read_folder(data / "campaigns", Campaign)
+
+
+def campaign_ids(data: Path) -> list[str]:
+    """The ids of all campaign files, sorted, whether or not their content is valid."""
+    return sorted(path.stem for path in (data / "campaigns").glob("*.yaml"))
+
+
+def campaign_path(data: Path, campaign_id: str) -> Path:
+    """Where the file of a campaign is. Raises InvalidFile if that cannot be a campaign's id."""
+    if not CAMPAIGN_ID.fullmatch(campaign_id):
+        raise InvalidFile(
+            f"{campaign_id!r} cannot name a campaign: use at most 63 of a-z, 0-9, - and _, a-z or 0-9 first"
+        )
+    return data / "campaigns" / f"{campaign_id}.yaml"

@@ -1,0 +1,75 @@
+"""Every way the pipeline can fail on purpose, named by what the caller does next.
+
+PipelineError
+├── InvalidFile              a file that a person wrote is wrong: mend the line it names
+├── UnreadableFeed           a catalog file cannot be read as a whole: replace it, the other files go on
+├── UnreadablePicture        bytes that are no usable picture: replace the picture, the others go on
+├── NotFound                 nothing has that name: look at the names the message offers
+├── NoRoute                  no model profile may take this campaign: change the profile or the campaign
+├── BudgetExceeded           the next image would cost more than is left: raise the budget or stop
+├── ProviderError            a provider did not give us an image
+│   ├── ProviderRefused      it will refuse this request again: give up the image, read the reason
+│   ├── ProviderUnavailable  it is down, busy or closed to us: run again later
+│   └── UnsupportedRequest   it has no words for this request: choose another profile
+├── UnsafeStore              the storage cannot keep the store's promises: choose another root
+├── BrokenFact               a stored fact is missing or altered: see the audit, restore from a backup
+└── IncompleteExport         an export could not be finished: run it again, nothing was published
+
+Anything else that is raised is a bug: let it reach the run's log.
+"""
+
+
+class PipelineError(Exception):
+    """The pipeline failed on purpose; the message says what to do next."""
+
+
+class InvalidFile(PipelineError):
+    """A file that a person wrote is wrong; the message names file, line and field."""
+
+
+class UnreadableFeed(PipelineError):
+    """A catalog file cannot be read as a whole."""
+
+
+class UnreadablePicture(PipelineError):
+    """These bytes are not a picture the pipeline can use; the message is the reason alone."""
+
+
+class NotFound(PipelineError):
+    """Nothing has the name that was asked for."""
+
+
+class NoRoute(PipelineError):
+    """No model profile may, or can, take this campaign's requests."""
+
+
+class BudgetExceeded(PipelineError):
+    """Making the next image would exceed the campaign's budget."""
+
+
+class ProviderError(PipelineError):
+    """A provider did not give us an image."""
+
+
+class ProviderRefused(ProviderError):
+    """The provider will refuse this request again; the message is the reason."""
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider is down, busy or closed to us for now."""
+
+
+class UnsupportedRequest(ProviderError):
+    """The provider has no words for this request."""
+
+
+class UnsafeStore(PipelineError):
+    """The storage behind the store cannot keep its promises (exclusive creation, read after write)."""
+
+
+class BrokenFact(PipelineError):
+    """A stored fact or image is missing, or is not what its name or hash says."""
+
+
+class IncompleteExport(PipelineError):
+    """An export could not be finished; nothing of it was published."""

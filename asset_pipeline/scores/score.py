@@ -1,0 +1,96 @@
+"""A score is a value, or the reason there is none. What a scorer is, and what it is shown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, model_validator
+
+Pixels = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.uint8]
+
+
+class Score(BaseModel):
+    """One dimension's word on one candidate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    candidate_id: str
+    image_sha256: str
+    dimension: str
+    scorer_version: str
+    value: float | None = None
+    """The measurement, in the unit of its scorer."""
+    reason: str | None = None
+    """Why there is no value. A missing value is never a pass."""
+    details: dict[str, Any] = {}
+    """What else the scorer saw, for people."""
+
+    @model_validator(mode="after")
+    def _value_or_reason(self) -> "Score":
+        if (self.value is None) == (self.reason is None):
+            raise ValueError("a score is a value or a reason, and not both")
+        if self.value is not None and not np.isfinite(self.value):
+            raise ValueError("a score's value is a finite number")
+        return self
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a scorer found: a finite value with details, or the reason there is none."""
+
+    value: float | None = None
+    reason: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a scorer is shown of a candidate."""
+
+    pixels: Pixels
+    """Height × width × 3, sRGB."""
+    mask: Mask | None
+    """Where the product is, height × width, 0 to 255, as its provider knows it; none if nobody does."""
+    encoded: bytes
+    """The stored file."""
+    expected_size: tuple[int, int]
+    """The width and height that were asked for."""
+    references: tuple["ReferenceLook", ...] = ()
+    """The product's own photographs, the main view first."""
+
+    @cached_property
+    def luma(self) -> npt.NDArray[np.float32]:
+        """Rec. 601 luma of the image, height × width, 0 to 255."""
+        weights = np.array([0.299, 0.587, 0.114], np.float32)
+        return np.asarray(self.pixels.astype(np.float32) @ weights, np.float32)
+
+    @cached_property
+    def product(self) -> npt.NDArray[np.bool_] | None:
+        """Where the product is for certain (mask over one half); none without a mask."""
+        return None if self.mask is None else np.asarray(self.mask > 127, np.bool_)  # noqa: PLR2004
+
+
+@dataclass(frozen=True)
+class ReferenceLook:
+    """A photograph of the product itself, cut out where that was possible."""
+
+    pixels: Pixels
+    mask: Mask | None
+
+
+class Scorer(Protocol):
+    """One way of looking at an image."""
+
+    dimension: str
+    version: str
+    """Changes when the same picture could get another value; only then is it measured again."""
+    unit: str
+    better: str
+    """``higher``, ``lower`` or ``none``: which way is good."""
+
+    def measure(self, look: Look) -> Measured:
+        """Measure one image. What cannot be measured is a reason, not an exception and not a number."""

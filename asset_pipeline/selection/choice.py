@@ -1,0 +1,35 @@
+"""What became of each candidate: chosen or not, approved or not, and why."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Choice(BaseModel):
+    """The selection's word on one candidate. Only ``approved`` ones may leave."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    candidate_id: str
+    prompt_id: str
+    sku: str
+    asset_type: str
+    locale: str
+    position: int
+    image_sha256: str | None
+    state: Literal["approved", "pending", "rejected", "not_chosen"]
+    """``pending``: chosen, and waiting for a person. ``rejected``: by a person or by a gate."""
+    rank: int | None
+    """Its place among the chosen of its prompt, from 1."""
+    quality: float | None
+    """What the ranking went by: the mean margin over its thresholds, 0 at the gate; none without scores."""
+    reasons: tuple[str, ...]
+    """Why it is where it is, in words."""
+    candidate_fact_sha256: str
+    """The hash of the candidate's fact."""
+    scores_sha256: str
+    """The hash over the facts of all its scores."""
+    rules_sha256: str
+    """The hash of the thresholds that were applied."""
+    decisions: tuple[str, ...] = ()
+    """The names of people's decisions on it, oldest first."""

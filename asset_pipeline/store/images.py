@@ -1,0 +1,56 @@
+"""Images and other bytes, named by their SHA-256, written once and never changed."""
+
+from asset_pipeline.errors import BrokenFact
+from asset_pipeline.fingerprint import sha256_of
+from asset_pipeline.store.files import Files, safe_path
+
+_SUFFIXES = ("webp", "png", "jpg", "tif", "gif", "bin")
+
+
+class Images:
+    """Bytes by content. The suffix is for people who look into the folder; the name alone finds them."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def put(self, data: bytes, suffix: str) -> str:
+        """Keep bytes and return their SHA-256; the same bytes are kept once.
+
+        Args:
+            data: an encoded image, usually lossless WebP.
+            suffix: one of webp, png, jpg, tif, gif, bin.
+        """
+        if suffix not in _SUFFIXES:
+            raise ValueError(f"{suffix!r} is none of {_SUFFIXES}")
+        sha256 = sha256_of(data)
+        self._files.create(_path(sha256, suffix), data)
+        return sha256
+
+    def path(self, sha256: str) -> str | None:
+        """Where the bytes of that hash are, relative to the store's root, if they are there."""
+        return next(
+            (path for path in (_path(sha256, suffix) for suffix in _SUFFIXES) if self._files.exists(path)),
+            None,
+        )
+
+    def has(self, sha256: str) -> bool:
+        """Whether bytes of that name are kept; their content is checked when they are read."""
+        return self.path(sha256) is not None
+
+    def get(self, sha256: str) -> bytes:
+        """The bytes of that hash.
+
+        Raises:
+            BrokenFact: they are missing, or no longer have the hash that is their name.
+        """
+        path = self.path(sha256)
+        if path is None:
+            raise BrokenFact(f"the image {sha256} is not in the store")
+        data = self._files.read(path)
+        if sha256_of(data) != sha256:
+            raise BrokenFact(f"the image {path} is altered: its bytes hash to {sha256_of(data)}")
+        return data
+
+
+def _path(sha256: str, suffix: str) -> str:
+    return safe_path("images", sha256[:2], f"{sha256}.{suffix}")

@@ -1,0 +1,121 @@
+"""``store.duckdb``: a DuckDB file that holds views over the store's files, and nothing else.
+
+Runs never open it for writing, so DuckDB's CLI and UI, notebooks and BI tools read it at any time. It is
+written anew, beside its place and then renamed, only when the tables or the root have changed.
+"""
+
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from asset_pipeline.fingerprint import fingerprint
+from asset_pipeline.store.events import EventStream
+from asset_pipeline.store.files import Files
+from asset_pipeline.store.tables import SCHEMA_PARTITION, Table
+
+STORAGE_VERSION = "v1.2.0"
+"""The oldest DuckDB that can open the file; the views ask for nothing newer."""
+
+
+def write_views(
+    database: Path,
+    files: Files,
+    tables: Sequence[Table[Any]],
+    streams: Sequence[EventStream[Any]],
+    extra: Sequence[str] = (),
+) -> bool:
+    """Make `database` hold the views of these tables and streams; say whether it had to be written.
+
+    For each table ``t``: ``t`` (current rows), ``t_history`` (all rows ever), ``t_materialisations``, and
+    the macro ``t_as_of(moment)``. For each stream ``s``: ``s`` (every event once, its body's fields as
+    columns). `extra` are further ``CREATE VIEW`` statements over those, run in order.
+    """
+    statements = [statement for table in tables for statement in _table_views(files.root, table)]
+    statements += [_stream_view(files.root, stream) for stream in streams]
+    statements += extra
+    version = fingerprint([STORAGE_VERSION, statements])
+    if database.exists() and _version_of(database) == version:
+        return False
+    database.parent.mkdir(parents=True, exist_ok=True)
+    partial = database.with_name(f".{database.name}.{secrets.token_hex(4)}")
+    try:
+        with connect(files) as connection:
+            connection.execute(
+                f"ATTACH '{_quoted(str(partial))}' AS views (STORAGE_VERSION '{STORAGE_VERSION}')"
+            )
+            connection.execute("USE views")
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"CREATE VIEW views_version AS SELECT '{version}' AS version")
+            connection.execute("USE memory")
+            connection.execute("DETACH views")
+        os.replace(partial, database)  # noqa: PTH105 - says that it replaces
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+def connect(files: Files, database: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection that reads the store's files, and `database` if given, read-only."""
+    connection = duckdb.connect(str(database or ":memory:"), read_only=database is not None)
+    if files.root.startswith("s3://"):
+        connection.register_filesystem(files.filesystem)
+    return connection
+
+
+def _version_of(database: Path) -> str | None:
+    try:
+        with duckdb.connect(str(database), read_only=True) as connection:
+            row = connection.execute("SELECT version FROM views_version").fetchone()
+    except duckdb.Error:
+        return None
+    return row[0] if row else None
+
+
+def _table_views(root: str, table: Table[Any]) -> list[str]:
+    name, key = table.name, table.partitioned_by
+    files = f"{_quoted(root)}/facts/{name}/*/*.parquet"
+    newest = f"SELECT ({key}, max(materialisation)) FROM {name}_materialisations"
+    json_columns = "".join(f", {column}::JSON AS {column}" for column in sorted(table.json_columns))
+    replaced = f" REPLACE ({json_columns[2:]})" if json_columns else ""
+    return [
+        f"""CREATE VIEW {name}_materialisations AS
+            SELECT regexp_extract(file, '{key}=([^/]+)/[^/]+$', 1) AS {key},
+                   parse_filename(file, true) AS materialisation
+            FROM glob('{files}') WHERE file NOT LIKE '%={SCHEMA_PARTITION}/%'""",
+        f"""CREATE VIEW {name}_history AS
+            SELECT * EXCLUDE (filename){replaced}, parse_filename(filename, true) AS materialisation
+            FROM read_parquet('{files}', union_by_name = true, hive_partitioning = true,
+                              hive_types_autocast = false, filename = true)
+            WHERE {key} <> '{SCHEMA_PARTITION}'""",
+        f"""CREATE VIEW {name} AS SELECT * FROM {name}_history
+            WHERE ({key}, materialisation) IN ({newest} GROUP BY {key})""",
+        f"""CREATE MACRO {name}_as_of(moment) AS TABLE SELECT * FROM {name}_history
+            WHERE ({key}, materialisation) IN ({newest}
+                WHERE materialisation < strftime(moment::TIMESTAMP, '%Y%m%dT%H%M%S.%fZ') || '~'
+                GROUP BY {key})""",
+    ]
+
+
+def _stream_view(root: str, stream: EventStream[Any]) -> str:
+    name, key = stream.name, stream.partitioned_by
+    single = f"{_quoted(root)}/events/{name}/*/*.json"
+    packed = f"{_quoted(root)}/packed_events/{name}/*/*.parquet"
+    fields = ", ".join(
+        f"content->>'$.body.{field}' AS {field}"
+        for field in stream.body.model_fields
+        if field not in (key, "name", "recorded_at")
+    )
+    return f"""CREATE VIEW {name} AS
+        SELECT DISTINCT content->>'$.name' AS name, content->>'$.{key}' AS {key},
+               (content->>'$.recorded_at')::TIMESTAMPTZ AS recorded_at, {fields}
+        FROM (SELECT json AS content FROM read_json_objects('{single}', format = 'newline_delimited')
+              UNION ALL SELECT content::JSON FROM read_parquet('{packed}'))"""
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
