@@ -11,6 +11,7 @@ PipelineError
 │   ├── ProviderRefused      it will refuse this request again: give up the image, read the reason
 │   ├── ProviderUnavailable  it is down, busy or closed to us: run again later
 │   └── UnsupportedRequest   it has no words for this request: choose another profile
+├── UnfinishedRun            some candidates have no end: materialise the partition again
 ├── UnsafeStore              the storage cannot keep the store's promises: choose another root
 ├── BrokenFact               a stored fact is missing or altered: see the audit, restore from a backup
 └── IncompleteExport         an export could not be finished: run it again, nothing was published
@@ -61,6 +62,10 @@ class ProviderUnavailable(ProviderError):
 
 class UnsupportedRequest(ProviderError):
     """The provider has no words for this request."""
+
+
+class UnfinishedRun(PipelineError):
+    """A run ended while some of its candidates have no end; what is finished is kept."""
 
 
 class UnsafeStore(PipelineError):

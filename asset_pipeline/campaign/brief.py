@@ -93,6 +93,40 @@ class Campaign(_Strict):
         return self
 
 
+CAMPAIGN_TEMPLATE = """\
+# A campaign: one partition of every asset. `asset-pipeline plan` says what it would make and cost.
+title: My campaign
+
+# Which products of the catalog. Every part that is given must hold; none at all means every product.
+products:
+  # skus: [MUG-BLUE, MUG-RED]
+  # feeds: [products.csv]
+  # categories: [Kitchen]
+  # attributes: {material: [ceramic]}
+  # exclude: []
+  limit: 20
+
+# Files in data/asset_types: the kinds of picture.
+asset_types: [product_tile]
+locales: [en-GB]
+
+# Values for variables that the asset types declare; every combination is a prompt of its own.
+variations:
+  background: [warm sand, pale blue]
+
+profile: packshot            # a file in data/profiles: what makes the images
+candidates_per_prompt: 2     # how many to make for each prompt ...
+keep: 1                      # ... and how many to keep
+approval: human              # human: a person approves each image. auto: passing every gate is enough
+budget_usd: 0                # the most that all attempts together may cost; 0 allows only what is free
+sensitivity: internal        # public, internal, confidential or local_only
+# deadline: 2027-03-31       # no image is made after this day
+channels: [web_tile]         # names in data/channels.yaml; originals are exported in any case
+targets: [local_folder]
+"""
+"""What ``asset-pipeline init`` writes: a valid campaign with every field explained."""
+
+
 def load_campaign(data: Path, campaign_id: str) -> Campaign:
     """Read ``data/campaigns/<campaign_id>.yaml``.
 

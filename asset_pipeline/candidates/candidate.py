@@ -1,6 +1,5 @@
 """A candidate: one requested image, made or not, with where it came from and what it cost."""
 
-from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -42,7 +41,6 @@ class Candidate(BaseModel):
     cost_usd: float = 0.0
     seconds: float = 0.0
     """How long the provider took for it."""
-    made_at: datetime | None = None
 
     @model_validator(mode="after")
     def _image_or_reason(self) -> "Candidate":

@@ -9,13 +9,12 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from asset_pipeline.campaign.brief import Sensitivity
+from asset_pipeline.catalog.product import PhotographRole
 from asset_pipeline.errors import ProviderError
 from asset_pipeline.fingerprint import fingerprint, identifier
 
 Pixels = npt.NDArray[np.uint8]
 """An image as height × width × 3, sRGB."""
-
-ReferenceRole = Literal["base", "side", "top", "detail", "logo", "style"]
 
 
 class _Frozen(BaseModel):
@@ -25,7 +24,7 @@ class _Frozen(BaseModel):
 class ImageReference(_Frozen):
     """A picture that the request builds on. Its identity is its content; how it travels is the provider's."""
 
-    role: ReferenceRole
+    role: PhotographRole
     sha256: str
     media_type: str
     width: int

@@ -41,7 +41,7 @@ class Product(_Frozen):
     sku: str = Field(min_length=1, max_length=100)
     group: str | None = None
     """The SKU or handle that variants of the same product share."""
-    texts: dict[str, Text]
+    texts: dict[str, Text] = Field(min_length=1)
     """Words by locale; the key ``und`` holds words whose language the feed does not tell."""
     categories: tuple[str, ...] = ()
     brand: str | None = None
@@ -64,13 +64,17 @@ class Product(_Frozen):
         """The hash of what the product is, wherever in a feed it stands."""
         return fingerprint(self.model_dump(mode="json", exclude={"feed", "row", "source_sha256"}))
 
-    def text(self, locale: str) -> Text:
-        """The words for a locale: its own, those of its language, English, the feed's, or any."""
+    def words_locale(self, locale: str) -> str:
+        """Whose words to use for a locale: its own, its language's, English, the feed's, or any."""
         language = locale.partition("-")[0]
-        same_language = [key for key in sorted(self.texts) if key.split("-")[0] == language]
-        english = [key for key in sorted(self.texts) if key.split("-")[0] == "en"]
+        same_language = [key for key in sorted(self.texts) if key.partition("-")[0] == language]
+        english = [key for key in sorted(self.texts) if key.partition("-")[0] == "en"]
         order = [locale, language, *same_language, *english, "und", *sorted(self.texts)]
-        return next(self.texts[key] for key in order if key in self.texts)
+        return next(key for key in order if key in self.texts)
+
+    def text(self, locale: str) -> Text:
+        """The words for a locale."""
+        return self.texts[self.words_locale(locale)]
 
 
 class Finding(_Frozen):

@@ -1,22 +1,27 @@
 """Events: what happened at a moment, one small file each, created exclusively under a telling name."""
 
-import io
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 from pydantic_core import from_json
 
 from asset_pipeline.errors import BrokenFact
 from asset_pipeline.fingerprint import canonical_json, fingerprint
 from asset_pipeline.store.files import Files, safe_path
+from asset_pipeline.store.parquet import encoded, read_named, stamp, stamped, write_named
 from asset_pipeline.store.tables import SCHEMA_PARTITION
 
 Body = TypeVar("Body", bound=BaseModel)
+
+READERS_PATIENCE = timedelta(minutes=10)
+"""How long a single file stays after it was packed: no query that listed it takes longer."""
+_LISTING_LIFE = timedelta(minutes=1)
+"""How old a listing of packed files may be; below READERS_PATIENCE, whatever became of a name is seen."""
 
 PACKED_COLUMNS = pa.schema([("name", pa.string()), ("content", pa.string())])
 
@@ -40,7 +45,7 @@ class Event(Generic[Body]):
     recorded_at: datetime
     body: Body
     is_intact: bool
-    """Whether the event's content still has the hash that was recorded with it."""
+    """Whether the event lies where it was recorded and its content still has the recorded hash."""
 
 
 class Events:
@@ -53,6 +58,8 @@ class Events:
 
     def __init__(self, files: Files) -> None:
         self._files = files
+        self._listings: dict[str, tuple[datetime, list[str]]] = {}
+        self._packed_names: dict[str, frozenset[str]] = {}
 
     def append(
         self, stream: EventStream[Body], partition: str, name: str, body: Body, *, now: datetime | None = None
@@ -67,16 +74,23 @@ class Events:
             "body": body.model_dump(mode="json"),
         }
         content["event_sha256"] = fingerprint(content)
-        if self._packed_files(stream, partition) and name in self._packed(stream, partition):
+        data = canonical_json(content) + b"\n"
+        place = self._path(stream, partition, name)
+        if not self._files.create(place, data):
             return False
-        return self._files.create(self._path(stream, partition, name), canonical_json(content) + b"\n")
+        # A single file goes only after it was packed, so looking after creating misses no earlier event.
+        packed = self._packed(stream, partition, {name}, self._recent_listing(stream, partition))
+        if packed.get(name, data) == data:
+            return True
+        self._files.remove(place)
+        return False
 
     def declare(self, stream: EventStream[Body]) -> None:
         """Write what queries need to work before the first event: a file without events of each shape."""
         folder = self._folder(stream, SCHEMA_PARTITION)
         self._files.create(f"{folder}/none.json", b"")
         packed = self._packed_folder(stream, SCHEMA_PARTITION)
-        self._files.create(f"{packed}/none.parquet", _parquet(PACKED_COLUMNS.empty_table()))
+        self._files.create(f"{packed}/none.parquet", encoded(PACKED_COLUMNS.empty_table()))
 
     def partitions(self, stream: EventStream[Body]) -> list[str]:
         """The partitions that have events, sorted."""
@@ -89,8 +103,11 @@ class Events:
 
     def names(self, stream: EventStream[Body], partition: str) -> list[str]:
         """The names of a partition's events, sorted; far cheaper than reading them."""
-        single = (name.removesuffix(".json") for name in self._files.names(self._folder(stream, partition)))
-        return sorted({*single, *self._packed(stream, partition)})
+        single = self._single_names(stream, partition)
+        listing = self._listing(stream, partition)
+        return sorted(
+            {*single, *(name for file in listing for name in self._names_in(stream, partition, file))}
+        )
 
     def read(
         self, stream: EventStream[Body], partition: str, *, names: Iterable[str] | None = None
@@ -98,13 +115,13 @@ class Events:
         """A partition's events, or those of the given names that exist, by time and then by name.
 
         Raises:
-            BrokenFact: an event is not readable as what it should be.
+            BrokenFact: an event is not readable as what it should be, or a packed file is altered.
         """
-        packed = self._packed(stream, partition)
-        wanted = set(self.names(stream, partition) if names is None else names)
-        single = self._files.read_many(self._path(stream, partition, name) for name in wanted - packed.keys())
-        contents = [packed[name] for name in wanted & packed.keys()] + list(single.values())
-        events = [_event(stream, partition, content) for content in contents]
+        wanted = None if names is None else set(names)
+        # In this order: what is packed and removed in the meantime is met among the packed.
+        contents = self._single(stream, partition, wanted)
+        contents |= self._packed(stream, partition, wanted, self._listing(stream, partition))
+        events = [_event(stream, partition, name, data) for name, data in contents.items()]
         return sorted(events, key=lambda event: (event.recorded_at, event.name))
 
     def get(self, stream: EventStream[Body], partition: str, name: str) -> Event[Body] | None:
@@ -114,45 +131,88 @@ class Events:
     def pack(
         self, stream: EventStream[Body], partition: str, *, older_than: timedelta, now: datetime | None = None
     ) -> int:
-        """Roll a partition's older events into one Parquet file, then remove their single files.
+        """Roll a partition's older events into one Parquet file, and remove what was rolled a while ago.
 
-        Safe to run twice, at once and to kill: the packed file is complete before the first single file
-        goes, and an event that is in both places is read once.
+        Safe to run twice, at once and to kill: a packed file is complete long before the first of its
+        single files goes, and an event that is in several places is read once.
 
         Returns:
             How many events were rolled.
         """
-        limit = (now or datetime.now(UTC)) - older_than
-        packed = self._packed(stream, partition)
-        single = self._files.read_many(
-            f"{self._folder(stream, partition)}/{name}"
-            for name in self._files.names(self._folder(stream, partition))
-        )
+        now = now or datetime.now(UTC)
+        listing = self._listing(stream, partition)
+        single = self._single(stream, partition, None)
+        packed = {name for file in listing for name in self._names_in(stream, partition, file)}
         old = {
-            event.name: single[path]
-            for path, event in ((path, _event(stream, partition, data)) for path, data in single.items())
-            if event.recorded_at < limit
+            name: data.decode()
+            for name, data in single.items()
+            if name not in packed and _event(stream, partition, name, data).recorded_at < now - older_than
         }
-        new = {name: data.decode() for name, data in old.items() if name not in packed}
-        if new:
-            table = pa.table({"name": list(new), "content": list(new.values())}, schema=PACKED_COLUMNS)
-            name = safe_path(f"{fingerprint(sorted(new))}.parquet")
-            self._files.create(f"{self._packed_folder(stream, partition)}/{name}", _parquet(table))
-            packed = self._packed(stream, partition)
-        for name in old.keys() & packed.keys():
-            self._files.remove(self._path(stream, partition, name))
-        return len(new)
+        if old:
+            table = pa.table({"name": list(old), "content": list(old.values())}, schema=PACKED_COLUMNS)
+            write_named(self._files, self._packed_folder(stream, partition), stamp(now), table)
+            self._listings.clear()
+        for file in listing:
+            if stamped(file) < now - READERS_PATIENCE:
+                for name in self._names_in(stream, partition, file) & single.keys():
+                    self._files.remove(self._path(stream, partition, name))
+        return len(old)
 
-    def _packed_files(self, stream: EventStream[Body], partition: str) -> list[str]:
-        return self._files.names(self._packed_folder(stream, partition))
+    def _single_names(self, stream: EventStream[Body], partition: str) -> list[str]:
+        return [name.removesuffix(".json") for name in self._files.names(self._folder(stream, partition))]
 
-    def _packed(self, stream: EventStream[Body], partition: str) -> dict[str, bytes]:
+    def _single(
+        self, stream: EventStream[Body], partition: str, wanted: Iterable[str] | None
+    ) -> dict[str, bytes]:
+        names = self._single_names(stream, partition) if wanted is None else wanted
+        paths = {self._path(stream, partition, name): name for name in names}
+        return {paths[path]: data for path, data in self._files.read_many(paths).items()}
+
+    def _listing(self, stream: EventStream[Body], partition: str) -> list[str]:
+        """The partition's packed files, oldest first."""
+        names = self._files.names(self._packed_folder(stream, partition))
+        return [name.removesuffix(".parquet") for name in names]
+
+    def _recent_listing(self, stream: EventStream[Body], partition: str) -> list[str]:
+        """The same, at most a minute old: saves every append a request."""
+        folder, now = self._packed_folder(stream, partition), datetime.now(UTC)
+        listed_at, listing = self._listings.get(folder, (None, []))
+        if listed_at is None or not timedelta(0) <= now - listed_at < _LISTING_LIFE:
+            listing = self._listing(stream, partition)
+            self._listings[folder] = now, listing
+        return listing
+
+    def _packed(
+        self,
+        stream: EventStream[Body],
+        partition: str,
+        wanted: AbstractSet[str] | None,
+        listing: Iterable[str],
+    ) -> dict[str, bytes]:
+        """The contents of packed events by name; of a name that was packed twice, the older content."""
         contents: dict[str, bytes] = {}
-        folder = self._packed_folder(stream, partition)
-        for name in self._packed_files(stream, partition):
-            rows = pq.read_table(io.BytesIO(self._files.read(f"{folder}/{name}"))).to_pylist()
-            contents |= {row["name"]: row["content"].encode() for row in rows}
+        for file in listing:
+            names = self._names_in(stream, partition, file)
+            if wanted is None or names & wanted:
+                found = self._rows(stream, partition, file)
+                contents = {
+                    name: found[name] for name in names if wanted is None or name in wanted
+                } | contents
         return contents
+
+    def _names_in(self, stream: EventStream[Body], partition: str, file: str) -> frozenset[str]:
+        """The names in a packed file; it never changes, so it is asked once."""
+        path = f"{self._packed_folder(stream, partition)}/{file}"
+        if path not in self._packed_names:
+            self._packed_names[path] = frozenset(self._rows(stream, partition, file))
+        return self._packed_names[path]
+
+    def _rows(self, stream: EventStream[Body], partition: str, file: str) -> dict[str, bytes]:
+        folder = self._packed_folder(stream, partition)
+        table, is_intact = read_named(self._files, folder, file)
+        if not is_intact:
+            raise BrokenFact(f"{folder}/{file}.parquet is altered; names in it could be taken twice")
+        return {row["name"]: row["content"].encode() for row in table.to_pylist()}
 
     @staticmethod
     def _folder(stream: EventStream[Body], partition: str) -> str:
@@ -166,22 +226,17 @@ class Events:
         return f"{self._folder(stream, partition)}/{safe_path(f'{name}.json')}"
 
 
-def _event(stream: EventStream[Body], partition: str, data: bytes) -> Event[Body]:
+def _event(stream: EventStream[Body], partition: str, name: str, data: bytes) -> Event[Body]:
+    place = {"name": name, "stream": stream.name, stream.partitioned_by: partition}
     try:
         content = from_json(data)
         recorded_sha256 = content.pop("event_sha256")
         return Event(
-            name=content["name"],
+            name=name,
             partition=partition,
             recorded_at=datetime.fromisoformat(content["recorded_at"]),
             body=stream.body.model_validate(content["body"]),
-            is_intact=fingerprint(content) == recorded_sha256,
+            is_intact=fingerprint(content) == recorded_sha256 and content.items() >= place.items(),
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise BrokenFact(f"an event of {stream.name} in {partition} is not readable: {error}") from error
-
-
-def _parquet(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenFact(f"the event {name} of {stream.name} in {partition}: {error}") from error

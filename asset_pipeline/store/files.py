@@ -1,18 +1,28 @@
 """Files that are written once, on a local disk or on S3. The one place that joins path parts."""
 
+import errno
 import os
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 import fsspec
+from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 
 from asset_pipeline.errors import UnsafeStore
 
 _SAFE_PART = re.compile(r"[A-Za-z0-9_=][A-Za-z0-9._=+-]{0,199}")
-_TEMPORARY = ".partial-"
+_INCOMPLETE = "incomplete"
+_LEFT_OVER_SECONDS = 24 * 60 * 60
+"""An incomplete file of this age has no living writer: the largest takes minutes."""
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV}
+_LARGEST_PUT = 5 * 2**30
+"""What S3 takes in one request, in bytes; only single requests are exclusive on every server."""
+_CONFLICT_TRIES = 5
 
 
 class Files(Protocol):
@@ -33,11 +43,11 @@ class Files(Protocol):
     def names(self, folder: str) -> list[str]:
         """The names of the files and folders directly below `folder`, sorted; none if it is not there."""
 
-    def exists(self, path: str) -> bool:
-        """Whether there is such a file."""
+    def first(self, stem: str, suffixes: Sequence[str]) -> str | None:
+        """The path of the file that is called `stem` with one of these suffixes, if there is one."""
 
     def remove(self, path: str) -> None:
-        """Delete a file whose content is kept elsewhere (compaction is the only caller)."""
+        """Delete a file whose content is kept elsewhere (packing events is the only caller)."""
 
     @property
     def filesystem(self) -> fsspec.AbstractFileSystem:
@@ -72,30 +82,36 @@ def open_files(root: str, storage_options: Mapping[str, Any] | None = None) -> F
 
 
 class LocalFiles:
-    """Files on a local disk: written beside their place, synced, then linked into it."""
+    """Files on a local disk: written and synced in ``incomplete/``, then linked into their place."""
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True)
-        self.root = str(root.resolve())
+        root = root.resolve()
+        self.root = str(root)
         self.filesystem = fsspec.filesystem("file")
+        self._incomplete = root / _INCOMPLETE
+        self._incomplete.mkdir(parents=True, exist_ok=True)
+        self._remove_left_overs()
 
     def create(self, path: str, data: bytes) -> bool:
-        """See Files. A hard link is exclusive and shows the whole file at once, unlike ``open(.., 'x')``."""
+        """See Files. A hard link is exclusive and shows the whole file at once, unlike ``open(.., 'x')``.
+
+        Raises:
+            UnsafeStore: the disk has no hard links, or the root spans several disks.
+        """
         place = Path(self.root, path)
         if place.exists():
             return False
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        _make_folder(place.parent)
+        incomplete = self._incomplete / secrets.token_hex(8)
         try:
-            with partial.open("xb") as file:
+            with incomplete.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(partial, place)
-        except FileExistsError:
-            return False
+            if not _link(incomplete, place):
+                return False
         finally:
-            partial.unlink(missing_ok=True)
+            incomplete.unlink(missing_ok=True)
         _sync_folder(place.parent)
         return True
 
@@ -114,20 +130,29 @@ class LocalFiles:
         return contents
 
     def names(self, folder: str) -> list[str]:
-        """See Files. What a killed writer left half-written is never listed."""
+        """See Files."""
         try:
-            found = os.listdir(Path(self.root, folder))  # noqa: PTH208 - a third of iterdir's time
+            return sorted(os.listdir(Path(self.root, folder)))  # noqa: PTH208 - a third of iterdir's time
         except FileNotFoundError:
             return []
-        return sorted(name for name in found if not name.startswith(_TEMPORARY))
 
-    def exists(self, path: str) -> bool:
+    def first(self, stem: str, suffixes: Sequence[str]) -> str | None:
         """See Files."""
-        return Path(self.root, path).is_file()
+        paths = (f"{stem}.{suffix}" for suffix in suffixes)
+        return next((path for path in paths if Path(self.root, path).is_file()), None)
 
     def remove(self, path: str) -> None:
         """See Files."""
         Path(self.root, path).unlink(missing_ok=True)
+
+    def _remove_left_overs(self) -> None:
+        """Delete what killed writers left behind; nothing outside ``incomplete/`` is ever half-written."""
+        for path in self._incomplete.iterdir():
+            try:
+                if time.time() - path.stat().st_mtime > _LEFT_OVER_SECONDS:
+                    path.unlink()
+            except FileNotFoundError:
+                continue
 
 
 class S3Files:
@@ -142,11 +167,22 @@ class S3Files:
 
     def create(self, path: str, data: bytes) -> bool:
         """See Files."""
-        try:
-            self.filesystem.pipe_file(f"{self.root}/{path}", data, mode="create")
-        except FileExistsError:
-            return False
-        return True
+        place = f"{self.root}/{path}"
+        writer = secrets.token_hex(8)
+        for _ in range(_CONFLICT_TRIES):
+            try:
+                self.filesystem.pipe_file(
+                    place, data, mode="create", chunksize=_LARGEST_PUT, Metadata={"writer": writer}
+                )
+            except OSError as error:
+                status = _http_status(error)
+                if status == HTTPStatus.PRECONDITION_FAILED:
+                    return self._writer(place) == writer
+                if status != HTTPStatus.CONFLICT:
+                    raise
+            else:
+                return True
+        raise OSError(errno.EBUSY, "the server did not decide between writers of the same name", place)
 
     def read(self, path: str) -> bytes:
         """See Files."""
@@ -155,10 +191,14 @@ class S3Files:
     def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
         """See Files; the objects are fetched side by side."""
         wanted = {f"{self.root}/{path}".removeprefix("s3://"): path for path in paths}
-        if not wanted:
-            return {}
-        found = self.filesystem.cat(list(wanted), on_error="return")
-        return {wanted[key]: data for key, data in found.items() if isinstance(data, bytes)}
+        found = self.filesystem.cat(list(wanted), on_error="return") if wanted else {}
+        contents = {}
+        for key, data in found.items():
+            if isinstance(data, bytes):
+                contents[wanted[key]] = data
+            elif not isinstance(data, FileNotFoundError):
+                raise data
+        return contents
 
     def names(self, folder: str) -> list[str]:
         """See Files."""
@@ -168,28 +208,68 @@ class S3Files:
             return []
         return sorted(PurePosixPath(name).name for name in found)
 
-    def exists(self, path: str) -> bool:
-        """See Files."""
-        return bool(self.filesystem.isfile(f"{self.root}/{path}"))
+    def first(self, stem: str, suffixes: Sequence[str]) -> str | None:
+        """See Files; one listing answers for all suffixes."""
+        folder, _, name = stem.rpartition("/")
+        found = self.filesystem.find(f"{self.root}/{folder}", prefix=f"{name}.")
+        existing = {PurePosixPath(path).suffix for path in found}
+        return next((f"{stem}.{suffix}" for suffix in suffixes if f".{suffix}" in existing), None)
 
     def remove(self, path: str) -> None:
         """See Files."""
         self.filesystem.rm_file(f"{self.root}/{path}")
 
+    def _writer(self, place: str) -> str | None:
+        """Who wrote an object: a request that was sent again after a lost answer meets its own first try."""
+        try:
+            writer: str | None = self.filesystem.metadata(place, refresh=True).get("writer")
+        except FileNotFoundError:
+            return None
+        return writer
+
     def _probe(self) -> None:
         """Refuse a server on which two writers of the same name could both succeed."""
-        probe = f"probes/{secrets.token_hex(8)}"
         try:
-            first, second = self.create(probe, b"1"), self.create(probe, b"2")
-            kept = self.read(probe)
-            self.remove(probe)
-        except OSError as error:
-            raise UnsafeStore(f"{self.root}: cannot write and read back: {error}") from error
-        if not (first and not second and kept == b"1"):
+            both = self.create("probes/exclusive", b"1") and self.create("probes/exclusive", b"2")
+        except (OSError, BotoCoreError) as error:
+            raise UnsafeStore(f"{self.root}: cannot write there: {error}") from error
+        if both:
             raise UnsafeStore(
                 f"{self.root}: this S3 server ignores If-None-Match, so two writers could overwrite each "
                 "other; use a server that honours conditional writes (AWS S3, SeaweedFS, recent MinIO ...)"
             )
+
+
+def _http_status(error: OSError) -> int | None:
+    """The status behind an s3fs error; its type tells an existing object apart on some servers only."""
+    response = getattr(error.__cause__, "response", {})
+    status: int | None = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status
+
+
+def _link(source: Path, place: Path) -> bool:
+    """Give a file its second name unless that is taken; say whether it was free."""
+    try:
+        os.link(source, place)
+    except FileExistsError:
+        # Over NFS a request that was sent again meets its own first try: see O_EXCL in open(2).
+        return source.stat().st_nlink > 1
+    except OSError as error:
+        if error.errno in _NO_HARD_LINKS:
+            raise UnsafeStore(
+                f"{place}: the store needs a root on one disk with hard links (ext4, xfs, apfs, ntfs, nfs): "
+                f"{error.strerror}"
+            ) from error
+        raise
+    return True
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that their names survive a power cut too."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

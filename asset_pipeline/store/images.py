@@ -23,15 +23,12 @@ class Images:
         if suffix not in _SUFFIXES:
             raise ValueError(f"{suffix!r} is none of {_SUFFIXES}")
         sha256 = sha256_of(data)
-        self._files.create(_path(sha256, suffix), data)
+        self._files.create(f"{_stem(sha256)}.{suffix}", data)
         return sha256
 
     def path(self, sha256: str) -> str | None:
         """Where the bytes of that hash are, relative to the store's root, if they are there."""
-        return next(
-            (path for path in (_path(sha256, suffix) for suffix in _SUFFIXES) if self._files.exists(path)),
-            None,
-        )
+        return self._files.first(_stem(sha256), _SUFFIXES)
 
     def has(self, sha256: str) -> bool:
         """Whether bytes of that name are kept; their content is checked when they are read."""
@@ -52,5 +49,5 @@ class Images:
         return data
 
 
-def _path(sha256: str, suffix: str) -> str:
-    return safe_path("images", sha256[:2], f"{sha256}.{suffix}")
+def _stem(sha256: str) -> str:
+    return safe_path("images", sha256[:2], sha256)

@@ -1,22 +1,21 @@
 """Tables: what each materialisation of a partition wrote, as Parquet. The newest is the current state."""
 
-import io
-import secrets
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from pydantic_core import from_json
 
 from asset_pipeline.errors import BrokenFact
 from asset_pipeline.fingerprint import canonical_json, fingerprint
 from asset_pipeline.store.files import Files, safe_path
+from asset_pipeline.store.parquet import encoded, read_named, stamp, stamped, write_named
 
 Row = TypeVar("Row", bound=BaseModel)
 
@@ -31,12 +30,16 @@ ENVELOPE = {
 }
 """What the store adds to each row: its hash, when and by which run it was written, and its schema."""
 
+_BATCH_ROWS = 10_000
+"""Rows that are turned into Python values at a time, so that a large file is not in memory twice."""
+
 _ARROW: dict[Any, pa.DataType] = {
     str: pa.string(),
     int: pa.int64(),
     float: pa.float64(),
     bool: pa.bool_(),
     datetime: pa.timestamp("us", "UTC"),
+    AwareDatetime: pa.timestamp("us", "UTC"),
     list[str]: pa.list_(pa.string()),
     tuple[str, ...]: pa.list_(pa.string()),
 }
@@ -47,7 +50,8 @@ class Table(Generic[Row]):
     """A kind of fact: the model of its rows, how it is partitioned, and how its schema changed.
 
     Columns come from the model's fields; a field that is not text, number, flag, time or a list of
-    texts is kept as JSON. `upgrades[n]` turns the columns of schema version n into those of n + 1.
+    texts is kept as JSON. Times need a time zone. `upgrades[n]` turns the columns of schema version n
+    into those of n + 1; JSON columns are JSON text there.
     """
 
     name: str
@@ -56,37 +60,36 @@ class Table(Generic[Row]):
     version: int = 1
     upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def columns(self) -> dict[str, pa.DataType]:
         """The row's own columns and their Arrow types."""
         return {
-            name: _ARROW.get(_bare(info.annotation), pa.string())
-            for name, info in self.row.model_fields.items()
+            name: column_type(info.annotation) or pa.string() for name, info in self.row.model_fields.items()
         }
 
-    @property
-    def json_columns(self) -> set[str]:
+    @cached_property
+    def json_columns(self) -> frozenset[str]:
         """The columns that hold JSON."""
-        return {name for name, info in self.row.model_fields.items() if _bare(info.annotation) not in _ARROW}
+        fields = self.row.model_fields.items()
+        return frozenset(name for name, info in fields if column_type(info.annotation) is None)
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """Columns of the files: the row's own, then the envelope."""
         return pa.schema(list((self.columns | ENVELOPE).items()))
+
+    @cached_property
+    def shape(self) -> str:
+        """A short name for the columns and their types: files of one shape can be read as one."""
+        return fingerprint([str(column) for column in self.schema])[:8]
 
     def fact_sha256(self, row: Row) -> str:
         """The hash that a row has wherever it is recorded; other facts name it to say what they rest on."""
         return _hash_columns(self.name, self.version, self._flat(row))
 
     def _flat(self, row: Row) -> dict[str, Any]:
-        json_columns = self.json_columns
         return {
-            name: canonical_json(value).decode()
-            if name in json_columns and value is not None
-            else list(value)
-            if isinstance(value, tuple)
-            else value
-            for name, value in ((name, getattr(row, name)) for name in self.row.model_fields)
+            name: _flat_value(getattr(row, name), is_json=name in self.json_columns) for name in self.columns
         }
 
 
@@ -101,7 +104,7 @@ class Recorded(Generic[Row]):
     run_id: str
     materialisation: str
     is_intact: bool
-    """Whether the row's content still has the hash that was recorded with it."""
+    """Whether the row has its recorded hash and its file is as it was written: no row gone, none added."""
 
 
 class Facts:
@@ -121,9 +124,13 @@ class Facts:
     ) -> str:
         """Append a materialisation of a partition, all of it or nothing; return its name.
 
-        An empty one is a fact too: it says that the partition now has no rows.
+        An empty one is a fact too: it says that the partition now has no rows. What is written last is the
+        newest: where a clock was set back, the time that is recorded is just after the last one's.
+
+        Raises:
+            ValueError: a row holds a NaN, an infinity or a time without a zone.
         """
-        recorded_at = now or datetime.now(UTC)
+        recorded_at = self._next_moment(table, partition, now or datetime.now(UTC))
         columns: dict[str, list[Any]] = {name: [] for name in table.schema.names}
         for row in rows:
             flat = table._flat(row)  # noqa: SLF001 - the same module's own
@@ -135,15 +142,25 @@ class Facts:
             }
             for name, value in (flat | envelope).items():
                 columns[name].append(value)
-        materialisation = f"{recorded_at:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"
-        data = _parquet(pa.table(columns, schema=table.schema))
-        self._files.create(self._path(table, partition, materialisation), data)
-        return materialisation
+        self.declare(table)
+        prefix = f"{stamp(recorded_at)}-{table.shape}"
+        written = pa.table(columns, schema=table.schema)
+        return write_named(self._files, self._folder(table, partition), prefix, written)
+
+    def write_if_changed(
+        self, table: Table[Row], partition: str, rows: Iterable[Row], *, run_id: str
+    ) -> bool:
+        """Append a materialisation unless the newest one says the same; say whether it was appended."""
+        rows = list(rows)
+        if self.materialisations(table, partition) and self.read(table, partition) == rows:
+            return False
+        self.write(table, partition, rows, run_id=run_id)
+        return True
 
     def declare(self, table: Table[Row]) -> None:
         """Write the table's columns as a file without rows, so that queries work before the first fact."""
-        path = self._path(table, SCHEMA_PARTITION, f"v{table.version}")
-        self._files.create(path, _parquet(table.schema.empty_table()))
+        path = f"{self._folder(table, SCHEMA_PARTITION)}/columns-{table.shape}-none.parquet"
+        self._files.create(path, encoded(table.schema.empty_table()))
 
     def partitions(self, table: Table[Row]) -> list[str]:
         """The partitions that have been materialised at least once, sorted."""
@@ -156,8 +173,16 @@ class Facts:
         return [name.removesuffix(".parquet") for name in names if name.endswith(".parquet")]
 
     def read(self, table: Table[Row], partition: str, *, as_of: datetime | None = None) -> list[Row]:
-        """The rows of a partition's newest materialisation, or of the newest one at a moment in the past."""
-        return [recorded.row for recorded in self.read_recorded(table, partition, as_of=as_of)]
+        """The rows of a partition's newest materialisation, or of the newest one at a moment in the past.
+
+        Raises:
+            BrokenFact: a row, or its file, is altered or missing; `read_recorded` shows which rows.
+        """
+        found = self.read_recorded(table, partition, as_of=as_of)
+        altered = next((recorded for recorded in found if not recorded.is_intact), None)
+        if altered:
+            raise BrokenFact(f"{self._folder(table, partition)}/{altered.materialisation}.parquet is altered")
+        return [recorded.row for recorded in found]
 
     def read_recorded(
         self, table: Table[Row], partition: str, *, as_of: datetime | None = None
@@ -165,7 +190,7 @@ class Facts:
         """Like `read`, with each row's envelope."""
         names = self.materialisations(table, partition)
         if as_of is not None:
-            limit = f"{as_of.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}~"
+            limit = f"{stamp(as_of)}~"
             names = [name for name in names if name < limit]
         return self._rows(table, partition, names[-1]) if names else []
 
@@ -178,20 +203,18 @@ class Facts:
         ]
 
     def _rows(self, table: Table[Row], partition: str, materialisation: str) -> list[Recorded[Row]]:
-        path = self._path(table, partition, materialisation)
-        try:
-            written = pq.read_table(io.BytesIO(self._files.read(path)))
-        except (pa.ArrowException, FileNotFoundError) as error:
-            raise BrokenFact(f"{path}: {error}") from error
-        json_columns = table.json_columns
+        folder = self._folder(table, partition)
+        written, file_is_intact = read_named(self._files, folder, materialisation)
+        if not (written.num_rows or file_is_intact):
+            raise BrokenFact(f"{folder}/{materialisation}.parquet is altered and has no rows")
         recorded = []
-        for flat in written.to_pylist():
+        for flat in (row for batch in written.to_batches(_BATCH_ROWS) for row in batch.to_pylist()):
             envelope = {name: flat.pop(name) for name in ENVELOPE}
             version = envelope.pop("schema_version")
-            is_intact = _hash_columns(table.name, version, flat) == envelope["fact_sha256"]
+            is_intact = file_is_intact and _hash_columns(table.name, version, flat) == envelope["fact_sha256"]
             for older in range(version, table.version):
                 flat = table.upgrades[older](flat)  # noqa: PLW2901 - each upgrade takes the last one's columns
-            for name in json_columns & flat.keys():
+            for name in table.json_columns & flat.keys():
                 flat[name] = from_json(flat[name]) if flat[name] is not None else None
             recorded.append(
                 Recorded(
@@ -204,31 +227,43 @@ class Facts:
             )
         return recorded
 
+    def _next_moment(self, table: Table[Row], partition: str, now: datetime) -> datetime:
+        newest = self.materialisations(table, partition)[-1:]
+        return max([now, *(stamped(name) + timedelta(microseconds=1) for name in newest)])
+
     @staticmethod
     def _folder(table: Table[Row], partition: str) -> str:
         return safe_path("facts", table.name, f"{table.partitioned_by}={partition}")
-
-    def _path(self, table: Table[Row], partition: str, materialisation: str) -> str:
-        return f"{self._folder(table, partition)}/{safe_path(f'{materialisation}.parquet')}"
 
 
 def _hash_columns(table: str, version: int, flat: Mapping[str, Any]) -> str:
     return fingerprint([table, version, flat])
 
 
-def _parquet(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
+def _flat_value(value: Any, *, is_json: bool) -> Any:
+    if value is None:
+        return None
+    if is_json:
+        return canonical_json(value).decode()
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no time zone")
+        return value.astimezone(UTC)
+    return value
 
 
-def _bare(annotation: Any) -> Any:
-    """An annotation without its ``| None``; a Literal or enumeration of texts counts as text."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
-        annotation = kinds[0] if len(kinds) == 1 else annotation
-    if typing.get_origin(annotation) is typing.Literal:
-        return str
+def column_type(annotation: Any) -> pa.DataType | None:
+    """The Arrow type that keeps a model's field, its ``| None`` and constraints aside; none means JSON."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return column_type(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        kinds = [kind for kind in arguments if kind is not type(None)]
+        return column_type(kinds[0]) if len(kinds) == 1 else None
+    if origin is typing.Literal:
+        return pa.string() if all(isinstance(word, str) for word in arguments) else None
     if isinstance(annotation, type) and issubclass(annotation, str):
-        return str
-    return annotation
+        return pa.string()
+    return _ARROW.get(annotation)

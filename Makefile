@@ -1,0 +1,51 @@
+# `make demo` and `make test` set up everything they need. PYTHON chooses the interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export DAGSTER_HOME ?= $(CURDIR)/data/dagster
+
+.PHONY: demo dev test lint bench sample clean
+
+demo: $(VENV)/installed
+	$(BIN)/asset-pipeline plan autumn-tiles
+	$(BIN)/asset-pipeline run autumn-tiles
+
+dev: $(VENV)/installed
+	$(BIN)/asset-pipeline register
+	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
+
+test: $(VENV)/installed-dev
+	$(BIN)/pytest -n auto
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-bench
+	$(BIN)/python benchmarks/store_writers.py
+
+# The sample catalog's photographs, rendered anew.
+sample: $(VENV)/installed
+	$(BIN)/python -m asset_pipeline.sample.photographs data/catalog
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@ $(VENV)/installed
+
+$(VENV)/installed-bench: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	touch $@ $(VENV)/installed $(VENV)/installed-dev
+
+# Forgets what was made: facts, images, exports and Dagster's runs. What people wrote stays.
+clean:
+	rm -rf data/store data/exports data/reports
+	find data/dagster -mindepth 1 ! -name dagster.yaml -delete

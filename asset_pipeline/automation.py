@@ -1,0 +1,134 @@
+"""What starts by itself: campaign files become partitions, changed feeds and new decisions become runs.
+
+Every sensor is idempotent: a run's key is made from what changed and a revision, so that the same state is
+never run twice, and going back to an earlier state is a change like any other.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import dagster as dg
+from pydantic import BaseModel
+
+from asset_pipeline.campaign.brief import campaign_ids
+from asset_pipeline.campaign.partitions import campaigns
+from asset_pipeline.catalog.product import Product
+from asset_pipeline.catalog.reader import catalog_fingerprint, read_catalog
+from asset_pipeline.errors import PipelineError
+from asset_pipeline.fingerprint import fingerprint
+from asset_pipeline.prompts.records import prompts_from
+from asset_pipeline.selection.decision import DECISIONS
+from asset_pipeline.store.store import Store
+
+
+class Seen(BaseModel):
+    """What a sensor knew at its last evaluation: its cursor."""
+
+    folder: str = ""
+    """The catalog folder's names, sizes and times at the last look."""
+    settled: str = ""
+    """The same at the last look that was acted upon."""
+    states: dict[str, str] = {}
+    """What each campaign is made from, as a hash."""
+    revisions: dict[str, int] = {}
+    """How often that has changed."""
+
+
+def requests_for(seen: Seen, states: dict[str, str]) -> tuple[Seen, list[tuple[str, str]]]:
+    """Which campaigns need a run: those whose state is another than when it was last seen.
+
+    A campaign that is seen for the first time needs none: what it starts from is nobody's change.
+
+    Returns:
+        What is known now, and campaign and run key of each run.
+    """
+    requests, revisions = [], dict(seen.revisions)
+    for campaign_id, state in sorted(states.items()):
+        if campaign_id in seen.states and seen.states[campaign_id] != state:
+            revisions[campaign_id] = revisions.get(campaign_id, 0) + 1
+            requests.append((campaign_id, f"{campaign_id}:{state[:16]}:{revisions[campaign_id]}"))
+    return seen.model_copy(update={"states": seen.states | states, "revisions": revisions}), requests
+
+
+def prompt_states(products: Sequence[Product], data: Path) -> Iterator[tuple[str, str]]:
+    """What each campaign is made from: the hash of its prompts' names, which are made from their contents.
+
+    A changed price changes nothing here unless a template speaks of it. Campaigns whose files are wrong are
+    left out; their own runs say what is wrong with them.
+    """
+    for campaign_id in campaign_ids(data):
+        try:
+            written = prompts_from(products, data, campaign_id)
+        except PipelineError:
+            continue
+        yield campaign_id, fingerprint([prompt.prompt_id for prompt in written.prompts])
+
+
+def sensors_for(
+    campaign_job: dg.UnresolvedAssetJobDefinition, delivery_job: dg.UnresolvedAssetJobDefinition
+) -> list[dg.SensorDefinition]:
+    """The project's sensors."""
+
+    @dg.sensor(
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes every file in data/campaigns a partition.",
+    )
+    def campaign_files(context: dg.SensorEvaluationContext, data: dg.ResourceParam[Path]) -> dg.SensorResult:
+        known = set(context.instance.get_dynamic_partitions("campaigns"))
+        new = [campaign_id for campaign_id in campaign_ids(data) if campaign_id not in known]
+        if not new:
+            return dg.SensorResult(skip_reason="every campaign file is a partition")
+        return dg.SensorResult(dynamic_partitions_requests=[campaigns.build_add_request(new)])
+
+    @dg.sensor(
+        job=campaign_job,
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Runs the campaigns whose prompts change when the feeds in data/catalog change.",
+    )
+    def product_feeds(context: dg.SensorEvaluationContext, data: dg.ResourceParam[Path]) -> dg.SensorResult:
+        seen = Seen.model_validate_json(context.cursor or "{}")
+        folder = catalog_fingerprint(data / "catalog")
+        if folder == seen.settled:
+            return dg.SensorResult(skip_reason="no file has changed", cursor=context.cursor)
+        if folder != seen.folder:
+            waiting = seen.model_copy(update={"folder": folder})
+            return dg.SensorResult(
+                skip_reason="files are changing; waiting until they rest", cursor=waiting.model_dump_json()
+            )
+        products = read_catalog(data / "catalog").products
+        seen, requests = requests_for(seen, dict(prompt_states(products, data)))
+        seen = seen.model_copy(update={"settled": folder})
+        runs = [
+            dg.RunRequest(run_key=key, partition_key=campaign_id, tags={"started_by": "product_feeds"})
+            for campaign_id, key in requests
+        ]
+        return dg.SensorResult(run_requests=runs, cursor=seen.model_dump_json())
+
+    @dg.sensor(
+        job=delivery_job,
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Selects and exports again when people have decided.",
+    )
+    def new_decisions(
+        context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store], data: dg.ResourceParam[Path]
+    ) -> dg.SensorResult:
+        counts = {
+            campaign_id: len(store.events.names(DECISIONS, campaign_id)) for campaign_id in campaign_ids(data)
+        }
+        before: dict[str, int] = json.loads(context.cursor or json.dumps(counts))
+        runs = [
+            dg.RunRequest(
+                run_key=f"{campaign_id}:decisions:{count}",
+                partition_key=campaign_id,
+                tags={"started_by": "new_decisions"},
+            )
+            for campaign_id, count in counts.items()
+            if count > before.get(campaign_id, 0)
+        ]
+        return dg.SensorResult(run_requests=runs, cursor=json.dumps(counts))
+
+    return [campaign_files, product_feeds, new_decisions]

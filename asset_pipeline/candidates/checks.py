@@ -1,0 +1,49 @@
+"""What must hold of a campaign's candidates before anyone judges or exports them."""
+
+import dagster as dg
+
+from asset_pipeline.campaign.brief import load_campaign
+from asset_pipeline.campaign.partitions import campaigns
+from asset_pipeline.candidates.asset import candidates
+from asset_pipeline.candidates.records import Workshop, load_candidates, load_spent_usd
+
+
+@dg.asset_check(asset=candidates, partitions_def=campaigns, blocking=True)
+def every_image_is_kept(
+    context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
+) -> dg.AssetCheckResult:
+    """Every candidate that was made has its image in the store."""
+    made = [each for each in load_candidates(workshop.store, context.partition_key) if each.image_sha256]
+    missing = [each.candidate_id for each in made if not workshop.store.images.has(each.image_sha256 or "")]
+    return dg.AssetCheckResult(
+        passed=not missing, metadata={"images": len(made), "missing": ", ".join(missing[:20])}
+    )
+
+
+@dg.asset_check(asset=candidates, partitions_def=campaigns)
+def the_books_balance(
+    context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
+) -> dg.AssetCheckResult:
+    """All attempts together cost no more than the campaign's budget."""
+    budget = load_campaign(workshop.data, context.partition_key).budget_usd
+    spent = load_spent_usd(workshop.store, context.partition_key)
+    return dg.AssetCheckResult(
+        passed=spent <= budget + 1e-9, metadata={"spent (USD)": spent, "budget (USD)": budget}
+    )
+
+
+@dg.asset_check(asset=candidates, partitions_def=campaigns)
+def every_prompt_has_an_image(
+    context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
+) -> dg.AssetCheckResult:
+    """Every prompt got at least one image; those that did not say why."""
+    recorded = load_candidates(workshop.store, context.partition_key)
+    served = {each.prompt_id for each in recorded if each.image_sha256}
+    reasons = {
+        each.prompt_id: f"{each.sku}: {each.reason}" for each in recorded if each.prompt_id not in served
+    }
+    return dg.AssetCheckResult(
+        passed=not reasons,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"prompts without an image": len(reasons), "first": "\n".join(list(reasons.values())[:20])},
+    )

@@ -1,0 +1,76 @@
+"""What a run of a campaign would make and cost, before anything is made."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from asset_pipeline.campaign.brief import Campaign
+from asset_pipeline.candidates.attempt import FINAL, Attempt
+from asset_pipeline.candidates.production import Order
+from asset_pipeline.candidates.profile import objections
+from asset_pipeline.prompts.records import Written
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do."""
+
+    campaign_id: str
+    products: int
+    prompts: int
+    failures: int
+    unknown_skus: tuple[str, ...]
+    wanted: int
+    reuse: int
+    """Candidates that are there, or were refused and would be again."""
+    make: int
+    make_by_asset_type: Mapping[str, int]
+    new_skus: tuple[str, ...]
+    """Products that have no candidate yet at all."""
+    no_longer_wanted: int
+    """Candidates of earlier runs that the campaign does not want any more; their history stays."""
+    cost_usd: float
+    spent_usd: float
+    budget_usd: float
+    objections: tuple[str, ...]
+    """Why a run would refuse to start."""
+    profile: str
+
+    @property
+    def is_affordable(self) -> bool:
+        """Whether the budget pays for everything that would be made."""
+        return self.cost_usd == 0 or self.spent_usd + self.cost_usd <= self.budget_usd + 1e-9
+
+
+def plan_production(
+    order: Order,
+    campaign: Campaign,
+    written: Written,
+    attempts: Mapping[str, Attempt],
+    spent: float,
+    today: date,
+) -> Plan:
+    """Compare what is wanted with what is there."""
+    settled = {candidate_id for candidate_id, attempt in attempts.items() if attempt.state in FINAL}
+    missing = [each for each in order.wanted if each.candidate_id not in settled]
+    served = {each.prompt.sku for each in order.wanted if each.candidate_id in settled}
+    names = {each.candidate_id for each in order.wanted}
+    return Plan(
+        campaign_id=order.campaign_id,
+        products=written.products,
+        prompts=len(written.prompts),
+        failures=len(written.failures),
+        unknown_skus=tuple(written.unknown_skus),
+        wanted=len(order.wanted),
+        reuse=len(order.wanted) - len(missing),
+        make=len(missing),
+        make_by_asset_type=dict(sorted(Counter(each.prompt.asset_type for each in missing).items())),
+        new_skus=tuple(sorted({each.prompt.sku for each in missing} - served)),
+        no_longer_wanted=len(attempts.keys() - names),
+        cost_usd=len(missing) * order.profile.price_usd_per_image,
+        spent_usd=spent,
+        budget_usd=order.budget_usd,
+        objections=tuple(objections(campaign, order.profile, today)),
+        profile=order.profile_name,
+    )

@@ -1,0 +1,150 @@
+"""Reading and writing the facts of candidates."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from asset_pipeline.campaign.brief import Campaign, load_campaign
+from asset_pipeline.candidates.attempt import ATTEMPTS, Attempt, newest, spent_usd
+from asset_pipeline.candidates.candidate import Candidate
+from asset_pipeline.candidates.production import Order
+from asset_pipeline.candidates.profile import load_profile, require_route
+from asset_pipeline.candidates.request import Provider
+from asset_pipeline.candidates.wanted import Wanted, want_candidates, wanted_sha256
+from asset_pipeline.errors import UnfinishedRun
+from asset_pipeline.prompts.prompt import Prompt
+from asset_pipeline.prompts.records import load_prompts
+from asset_pipeline.store.store import Store
+from asset_pipeline.store.tables import Table
+
+CANDIDATES = Table("candidates", Candidate, partitioned_by="campaign")
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What making candidates takes: where facts are, where people's files are, and who can make images."""
+
+    store: Store
+    data: Path
+    providers: Mapping[str, Provider]
+
+
+def order_for(workshop: Workshop, campaign_id: str, *, afresh: bool = False) -> Order:
+    """What a campaign wants made of its recorded prompts, once it is certain that it may be made.
+
+    Raises:
+        NoRoute: the campaign's profile may not make its images.
+        UnsupportedRequest: its provider has no words for one of the requests.
+        NotFound: there is no such campaign or profile.
+        InvalidFile: the campaign's or the profile's file is wrong.
+    """
+    campaign = load_campaign(workshop.data, campaign_id)
+    order = order_from(workshop, campaign_id, campaign, load_prompts(workshop.store, campaign_id))
+    require_route(campaign, order.profile, datetime.now(UTC).date())
+    for each in order.wanted:
+        order.provider.check(each.asked)
+    return replace(order, afresh=afresh)
+
+
+def order_from(workshop: Workshop, campaign_id: str, campaign: Campaign, prompts: Sequence[Prompt]) -> Order:
+    """What a campaign would want made of these prompts, allowed or not.
+
+    Raises:
+        NotFound: there is no such profile.
+        InvalidFile: its file is wrong.
+    """
+    profile = load_profile(workshop.data, campaign.profile, workshop.providers)
+    provider = workshop.providers[profile.provider]
+    return Order(
+        campaign_id=campaign_id,
+        wanted=want_candidates(prompts, campaign, profile, provider.version),
+        profile_name=campaign.profile,
+        profile=profile,
+        provider=provider,
+        budget_usd=campaign.budget_usd,
+    )
+
+
+def load_candidates(store: Store, campaign_id: str) -> list[Candidate]:
+    """The campaign's candidates as the last finished run left them."""
+    return store.facts.read(CANDIDATES, campaign_id)
+
+
+def load_attempts(store: Store, campaign_id: str) -> dict[str, Attempt]:
+    """The newest state of each candidate's newest attempt, finished run or not."""
+    return newest(store.events.read(ATTEMPTS, campaign_id))
+
+
+def load_spent_usd(store: Store, campaign_id: str) -> float:
+    """What the campaign's attempts have cost so far."""
+    return spent_usd(store.events.read(ATTEMPTS, campaign_id))
+
+
+def record_candidates(
+    store: Store, campaign_id: str, candidates: Sequence[Candidate], *, run_id: str
+) -> None:
+    """Record the campaign's candidates, unless they are as recorded already."""
+    store.facts.write_if_changed(CANDIDATES, campaign_id, candidates, run_id=run_id)
+
+
+def collect(order: Order, store: Store, *, planned_sha256: str) -> list[Candidate]:
+    """What became of everything that the order wants.
+
+    Raises:
+        UnfinishedRun: something has no end yet, or what is wanted is no longer what was planned; without
+            this, re-executing a run whose shards were never started would record half a campaign.
+    """
+    earlier = load_candidates(store, order.campaign_id)
+    candidates, open_ends = settle(order, load_attempts(store, order.campaign_id), earlier)
+    if open_ends:
+        raise UnfinishedRun(
+            f"{len(open_ends)} of {len(order.wanted)} candidates have no end; "
+            "materialise the partition again, what is finished is kept"
+        )
+    if wanted_sha256(order.wanted) != planned_sha256:
+        raise UnfinishedRun("prompts or profile changed during the run; materialise the partition again")
+    return candidates
+
+
+def settle(
+    order: Order, attempts: Mapping[str, Attempt], earlier: Sequence[Candidate]
+) -> tuple[list[Candidate], list[Wanted]]:
+    """Turn what the attempts came to into candidates; what has no end yet is returned beside them.
+
+    A candidate that an earlier run recorded stays as it was recorded: with the prompt's fact of its making.
+    """
+    known = {(candidate.candidate_id, candidate.attempt): candidate for candidate in earlier}
+    candidates, open_ends = [], []
+    for each in order.wanted:
+        attempt = attempts.get(each.candidate_id)
+        if attempt is None or attempt.state in ("submitting", "lost"):
+            open_ends.append(each)
+            continue
+        made = attempt.state == "succeeded"
+        candidates.append(
+            known.get((each.candidate_id, attempt.attempt))
+            or Candidate(
+                candidate_id=each.candidate_id,
+                prompt_id=each.prompt.prompt_id,
+                prompt_fact_sha256=each.prompt_fact_sha256,
+                sku=each.prompt.sku,
+                asset_type=each.prompt.asset_type,
+                locale=each.prompt.locale,
+                position=each.position,
+                profile=order.profile_name,
+                provider=order.profile.provider,
+                provider_version=order.provider.version,
+                request=each.asked.request,
+                state="made" if made else "refused" if attempt.state == "refused" else "failed",
+                reason=attempt.reason,
+                attempt=attempt.attempt,
+                image_sha256=attempt.image_sha256,
+                mask_sha256=attempt.mask_sha256,
+                perceptual_hash=attempt.perceptual_hash,
+                details=attempt.details,
+                cost_usd=attempt.cost_usd,
+                seconds=attempt.seconds,
+            )
+        )
+    return candidates, open_ends

@@ -1,0 +1,87 @@
+"""What a person wants to see of a campaign's candidates."""
+
+import base64
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from asset_pipeline.candidates.candidate import Candidate
+from asset_pipeline.fingerprint import fingerprint
+from asset_pipeline.pictures.contact_sheet import Cell, State, contact_sheet
+from asset_pipeline.pictures.decode import decode
+from asset_pipeline.pictures.encode import thumbnail
+from asset_pipeline.store.store import Store
+
+SHEET_CELLS = 24
+SHEET_BYTES = 90_000
+"""Dagster keeps about four bytes for each byte of metadata, so that a sheet stays small."""
+
+
+SheetCell = tuple[str, str, State | None]
+"""An image's hash, its caption and its state."""
+
+
+def sheet_markdown(store: Store, cells: Sequence[SheetCell]) -> str:
+    """A small contact sheet as Markdown with the picture inside, for Dagster's UI."""
+    if not cells:
+        return "no pictures"
+    picture = contact_sheet_of(store, cells, shown=SHEET_CELLS, cell_px=170, max_bytes=SHEET_BYTES)
+    return f"![contact sheet](data:image/jpeg;base64,{base64.b64encode(picture).decode()})"
+
+
+def contact_sheet_of(
+    store: Store, cells: Sequence[SheetCell], *, shown: int, cell_px: int, max_bytes: int
+) -> bytes:
+    """A contact sheet of stored images as a JPEG: an even sample of the cells, at most `shown` of them."""
+    step = max(1, -(-len(cells) // shown))
+    pictures = [
+        Cell(pixels=thumbnail(decode(store.images.get(sha256)).pixels, cell_px), caption=caption, state=state)
+        for sha256, caption, state in cells[::step]
+    ]
+    return contact_sheet(pictures, columns=6, cell_px=cell_px, max_bytes=max_bytes)
+
+
+def describe_candidates(
+    store: Store, candidates: Sequence[Candidate], shards: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Counts, cost, speed and a contact sheet."""
+    states = Counter(candidate.state for candidate in candidates)
+    made = [candidate for candidate in candidates if candidate.image_sha256]
+    wall = max((shard["wall_seconds"] for shard in shards), default=0.0)
+    return {
+        "candidates": len(candidates),
+        "images": states["made"],
+        "refused": states["refused"],
+        "failed": states["failed"],
+        "made in this run": sum(shard["made"] for shard in shards),
+        "reused": sum(shard["reused"] for shard in shards),
+        "cost of this run (USD)": sum(shard["cost_usd"] for shard in shards),
+        "cost of all (USD)": round(sum(candidate.cost_usd for candidate in candidates), 6),
+        "seconds": wall,
+        "images per second": round(sum(shard["made"] for shard in shards) / wall, 3) if wall else 0.0,
+        "provider utilisation": max((shard["provider_utilisation"] for shard in shards), default=0.0),
+        "refusals": refusals_table(candidates),
+        "contact sheet": sheet_markdown(
+            store, [(each.image_sha256 or "", f"{each.sku} {each.asset_type}", None) for each in made]
+        ),
+    }
+
+
+def candidates_sha256(candidates: Sequence[Candidate]) -> str:
+    """The hash of the images: the same ones, made by whatever run, are the same data."""
+    return fingerprint([(each.candidate_id, each.image_sha256, each.reason) for each in candidates])
+
+
+def refusals_table(candidates: Sequence[Candidate], limit: int = 50) -> str:
+    """The products that got no image, with the reason, as a Markdown table."""
+    reasons = sorted(
+        {(each.sku, each.asset_type, each.reason or "") for each in candidates if each.image_sha256 is None}
+    )
+    if not reasons:
+        return "none"
+    lines = ["| SKU | asset type | reason |", "| --- | --- | --- |"]
+    lines += [
+        f"| {sku} | {asset_type} | {reason} |".replace("\n", " ")
+        for sku, asset_type, reason in reasons[:limit]
+    ]
+    return "\n".join([*lines, *([f"| … | | {len(reasons) - limit} more |"] if len(reasons) > limit else [])])

@@ -1,0 +1,380 @@
+"""The ``asset-pipeline`` command. Materialising stays Dagster's: ``run`` is its campaign job, in here."""
+
+import getpass
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+import dagster as dg
+from rich.console import Console
+from rich.table import Table
+
+from asset_pipeline.audit.audit import audit as audit_story
+from asset_pipeline.campaign.brief import CAMPAIGN_TEMPLATE, campaign_ids, campaign_path, load_campaign
+from asset_pipeline.campaign.partitions import register_campaigns
+from asset_pipeline.candidates.plan import Plan, plan_production
+from asset_pipeline.candidates.records import (
+    Workshop,
+    load_attempts,
+    load_candidates,
+    load_spent_usd,
+    order_from,
+)
+from asset_pipeline.candidates.summary import contact_sheet_of
+from asset_pipeline.catalog.reader import read_catalog
+from asset_pipeline.catalog.report import hygiene_report
+from asset_pipeline.definitions import PLACES, STREAMS, defs, open_store, providers, s3_resource
+from asset_pipeline.errors import InvalidFile, NotFound, PipelineError
+from asset_pipeline.exports.records import load_exported_files, load_receipts
+from asset_pipeline.prompts.records import prompts_from
+from asset_pipeline.selection.choice import Choice
+from asset_pipeline.selection.decision import Decision, Verdict
+from asset_pipeline.selection.records import decide, load_choices
+from asset_pipeline.selection.summary import MARKS
+from asset_pipeline.store.store import Store
+
+SHOWN_CAMPAIGNS = 50
+console = Console(soft_wrap=True, highlight=False)
+
+
+class FailingClearly(click.Group):
+    """Shows a failure on purpose as its message with status 1; anything else is a bug and shows itself."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except PipelineError as error:
+            console.print(f"[bold red]{type(error).__name__}:[/]", end=" ")
+            console.print(str(error), markup=False)
+            sys.exit(1)
+
+
+@click.group(cls=FailingClearly)
+def main() -> None:
+    """Marketing images from a product catalog, each one defensible."""
+    os.environ.setdefault("DAGSTER_HOME", str(PLACES.data / "dagster"))
+    Path(os.environ["DAGSTER_HOME"]).mkdir(parents=True, exist_ok=True)
+
+
+@main.command()
+@click.argument("campaign")
+def init(campaign: str) -> None:
+    """Write a campaign file to start from, with every field explained."""
+    path = campaign_path(PLACES.data, campaign)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(CAMPAIGN_TEMPLATE)
+    except FileExistsError:
+        raise InvalidFile(f"{path} exists already; edit it, or choose another name") from None
+    console.print(f"wrote {path}; edit it, then: asset-pipeline plan {campaign}")
+
+
+@main.command()
+@click.argument("campaigns", nargs=-1)
+@click.option("--changed", is_flag=True, help="Only campaigns of which something would be made.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plans as JSON.")
+def plan(campaigns: Sequence[str], *, changed: bool, as_json: bool) -> None:
+    """Say what a run would make, reuse and cost. Makes and records nothing.
+
+    CAMPAIGNS are all campaigns if none is named.
+    """
+    store = _store()
+    products = read_catalog(PLACES.data / "catalog").products
+    plans = [_plan(store, campaign, products) for campaign in campaigns or campaign_ids(PLACES.data)]
+    if changed:
+        plans = [each for each in plans if each.make]
+    if as_json:
+        print(json.dumps([asdict(each) for each in plans], indent=2, default=list))
+        return
+    console.print(_plans_table(plans))
+    for each in plans:
+        for objection in each.objections:
+            console.print(f"[red]{each.campaign_id}[/]: {objection}")
+        if not each.is_affordable:
+            console.print(
+                f"[red]{each.campaign_id}[/]: ${each.spent_usd:.2f} spent and ${each.cost_usd:.2f} to come "
+                f"are beyond the budget of ${each.budget_usd:.2f}"
+            )
+        if each.unknown_skus:
+            console.print(
+                f"{each.campaign_id}: not in the catalog: {', '.join(each.unknown_skus)}", markup=False
+            )
+    to_run = [each.campaign_id for each in plans if each.make]
+    if changed and to_run:
+        console.print("to make it, as one backfill that the UI shows (with `make dev` running):")
+        console.print(
+            f"  dagster job backfill -w workspace.yaml -j campaign --noprompt --partitions {','.join(to_run)}"
+        )
+
+
+@main.command()
+@click.argument("campaigns", nargs=-1, required=True)
+@click.option("--afresh", is_flag=True, help="Make every image again; what it costs is spent again.")
+@click.option(
+    "--shards", default=1, show_default=True, help="Parts that several workers can make side by side."
+)
+def run(campaigns: Sequence[str], *, afresh: bool, shards: int) -> None:
+    """Materialise campaigns, from the feeds to the exports, in this process. Makes only what is missing."""
+    instance = dg.DagsterInstance.get()
+    register_campaigns(instance, PLACES.data)
+    job = defs.resolve_job_def("campaign")
+    for campaign in campaigns:
+        load_campaign(PLACES.data, campaign)
+    for campaign in campaigns:
+        result = job.execute_in_process(
+            partition_key=campaign,
+            instance=instance,
+            raise_on_error=False,
+            run_config={
+                "loggers": {"console": {"config": {"log_level": "INFO"}}},
+                "ops": {
+                    "candidates": {"ops": {"plan_shards": {"config": {"afresh": afresh, "shards": shards}}}}
+                },
+            },
+        )
+        _tell(_store(), campaign)
+        if not result.success:
+            sys.exit(1)
+
+
+@main.command()
+@click.argument("campaign")
+@click.option(
+    "--state",
+    type=click.Choice(["approved", "pending", "rejected", "not_chosen"]),
+    help="Only candidates in this state.",
+)
+def show(campaign: str, state: str | None) -> None:
+    """List a campaign's candidates, what became of each and why, and draw its contact sheet."""
+    store = _store()
+    load_campaign(PLACES.data, campaign)
+    table = Table("candidate", "SKU", "asset type", "state", "quality", "why", "image")
+    for choice in load_choices(store, campaign):
+        if state in (None, choice.state):
+            path = store.images.path(choice.image_sha256) if choice.image_sha256 else None
+            quality = "" if choice.quality is None else f"{choice.quality:.2f}"
+            table.add_row(
+                choice.candidate_id,
+                choice.sku,
+                choice.asset_type,
+                choice.state,
+                quality,
+                "; ".join(choice.reasons),
+                path or "",
+            )
+    console.print(table)
+    _tell(store, campaign)
+
+
+@main.command()
+@click.argument("campaign")
+@click.argument("candidates", nargs=-1)
+@click.option("--all-pending", is_flag=True, help="Every image that waits for a person.")
+@click.option("--reviewer", default=getpass.getuser, help="Who decides; your login name if not given.")
+@click.option("--reason", default="", help="Why.")
+def approve(
+    campaign: str, candidates: Sequence[str], reviewer: str, reason: str, *, all_pending: bool
+) -> None:
+    """Approve images, so that the next run exports them."""
+    _decide(campaign, candidates, "approve", reviewer, reason, all_pending=all_pending)
+
+
+@main.command()
+@click.argument("campaign")
+@click.argument("candidates", nargs=-1)
+@click.option("--all-pending", is_flag=True, help="Every image that waits for a person.")
+@click.option("--reviewer", default=getpass.getuser, help="Who decides; your login name if not given.")
+@click.option("--reason", default="", help="Why.")
+def reject(
+    campaign: str, candidates: Sequence[str], reviewer: str, reason: str, *, all_pending: bool
+) -> None:
+    """Reject images; the next run chooses the next best."""
+    _decide(campaign, candidates, "reject", reviewer, reason, all_pending=all_pending)
+
+
+@main.command()
+@click.argument("what")
+@click.option("--reproduce", is_flag=True, help="Make the picture again and compare it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the story as JSON.")
+def audit(what: str, *, reproduce: bool, as_json: bool) -> None:
+    """Tell the whole story of an exported file, a SHA-256, a SKU or an asset id, checking every link.
+
+    Ends with status 2 if a link does not hold.
+    """
+    result = audit_story(_store(), PLACES.data, PLACES.exports, providers(), what, reproduce=reproduce)
+    if as_json:
+        print(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
+    else:
+        for table in result.tables():
+            console.print(table)
+    sys.exit(0 if result.holds else 2)
+
+
+@main.command()
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write the report as a page here."
+)
+def hygiene(html: Path | None) -> None:
+    """Say what is wrong with the feeds in data/catalog, by row and SKU. Records nothing."""
+    reading = read_catalog(PLACES.data / "catalog")
+    if html:
+        html.write_text(hygiene_report(reading), encoding="utf-8")
+        console.print(f"wrote {html}")
+    table = Table("feed", "row", "SKU", "level", "code", "what")
+    for finding in reading.findings:
+        table.add_row(
+            finding.feed,
+            str(finding.row or ""),
+            finding.sku or "",
+            finding.level,
+            finding.code,
+            finding.message,
+        )
+    console.print(table)
+    console.print(f"{len(reading.products)} products, {len(reading.findings)} findings")
+
+
+@main.command()
+def register() -> None:
+    """Make every campaign file a partition; a sensor does the same while Dagster runs."""
+    new = register_campaigns(dg.DagsterInstance.get(), PLACES.data)
+    console.print(f"new partitions: {', '.join(new) or 'none'}")
+
+
+@main.command()
+@click.option("--older-than-days", default=7.0, show_default=True, help="Leave younger events alone.")
+def pack(older_than_days: float) -> None:
+    """Roll old event files into Parquet, so that folders stay small. Nothing is lost; safe at any time."""
+    store = _store()
+    for stream in STREAMS:
+        rolled = sum(
+            store.events.pack(stream, partition, older_than=timedelta(days=older_than_days))
+            for partition in store.events.partitions(stream)
+        )
+        console.print(f"{stream.name}: {rolled} events packed")
+
+
+def _store() -> Store:
+    return open_store(PLACES, s3_resource(os.environ))
+
+
+def _plan(store: Store, campaign_id: str, products: Sequence[Any]) -> Plan:
+    campaign = load_campaign(PLACES.data, campaign_id)
+    written = prompts_from(products, PLACES.data, campaign_id)
+    order = order_from(Workshop(store, PLACES.data, providers()), campaign_id, campaign, written.prompts)
+    return plan_production(
+        order,
+        campaign,
+        written,
+        load_attempts(store, campaign_id),
+        load_spent_usd(store, campaign_id),
+        datetime.now(UTC).date(),
+    )
+
+
+def _plans_table(plans: Sequence[Plan]) -> Table:
+    table = Table(
+        "campaign",
+        "products",
+        "prompts",
+        "not written",
+        "candidates",
+        "there",
+        "to make",
+        "new products",
+        "cost",
+        "spent",
+        "budget",
+        "profile",
+    )
+    for each in plans[:SHOWN_CAMPAIGNS]:
+        by_type = ", ".join(f"{count} {name}" for name, count in each.make_by_asset_type.items())
+        table.add_row(
+            each.campaign_id,
+            str(each.products),
+            str(each.prompts),
+            str(each.failures),
+            str(each.wanted),
+            str(each.reuse),
+            f"{each.make}" + (f" ({by_type})" if by_type else ""),
+            str(len(each.new_skus)),
+            f"${each.cost_usd:.2f}",
+            f"${each.spent_usd:.2f}",
+            f"${each.budget_usd:.2f}",
+            each.profile,
+        )
+    return table
+
+
+def _decide(
+    campaign: str,
+    candidates: Sequence[str],
+    verdict: Verdict,
+    reviewer: str,
+    reason: str,
+    *,
+    all_pending: bool,
+) -> None:
+    store = _store()
+    load_campaign(PLACES.data, campaign)
+    choices = {choice.candidate_id: choice for choice in load_choices(store, campaign)}
+    unknown = [candidate_id for candidate_id in candidates if candidate_id not in choices]
+    if unknown:
+        raise NotFound(
+            f"campaign {campaign} has no candidate {', '.join(unknown)}; see asset-pipeline show {campaign}"
+        )
+    named = [choices[candidate_id] for candidate_id in candidates]
+    waiting = [choice for choice in choices.values() if all_pending and choice.state == "pending"]
+    decided = [
+        choice
+        for choice in {each.candidate_id: each for each in [*named, *waiting]}.values()
+        if _record(store, campaign, choice, verdict, reviewer, reason)
+    ]
+    console.print(f"{len(decided)} decisions recorded; run or materialise the campaign to act on them")
+
+
+def _record(
+    store: Store, campaign: str, choice: Choice, verdict: Verdict, reviewer: str, reason: str
+) -> bool:
+    if choice.image_sha256 is None:
+        raise NotFound(f"{choice.candidate_id} has no image to decide about")
+    decision = Decision(
+        candidate_id=choice.candidate_id,
+        image_sha256=choice.image_sha256,
+        verdict=verdict,
+        reviewer=reviewer,
+        reason=reason,
+    )
+    return decide(store, campaign, decision)
+
+
+def _tell(store: Store, campaign: str) -> None:
+    """Say where the contact sheet and the exports of a campaign are."""
+    choices = [choice for choice in load_choices(store, campaign) if choice.rank is not None]
+    if choices:
+        sheet = PLACES.data / "reports" / f"{campaign}-contact-sheet.jpg"
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        cells = [
+            (each.image_sha256 or "", f"{each.sku} {each.asset_type}", MARKS[each.state]) for each in choices
+        ]
+        sheet.write_bytes(contact_sheet_of(store, cells, shown=48, cell_px=300, max_bytes=3_000_000))
+        console.print(f"contact sheet: {sheet}")
+    receipts = load_receipts(store, campaign)
+    states = {state: sum(choice.state == state for choice in choices) for state in ("approved", "pending")}
+    made = sum(candidate.image_sha256 is not None for candidate in load_candidates(store, campaign))
+    files = len(load_exported_files(store, campaign))
+    console.print(
+        f"{campaign}: {made} images, {states['approved']} approved, {states['pending']} waiting for people, "
+        f"{files} files exported" + (f" to {receipts[-1].destination}" if receipts else "")
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,273 @@
+"""Where everything meets: the only module that knows every asset, provider, scorer and target.
+
+Keep implementations out of here; this module wires them, and reads the environment, once.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_aws.s3 import S3Resource
+
+from asset_pipeline.automation import sensors_for
+from asset_pipeline.candidates import checks as candidates_checks
+from asset_pipeline.candidates.asset import candidates
+from asset_pipeline.candidates.attempt import ATTEMPTS
+from asset_pipeline.candidates.profile import load_profiles
+from asset_pipeline.candidates.records import CANDIDATES, Workshop
+from asset_pipeline.candidates.request import Provider
+from asset_pipeline.candidates.worker import HEARTBEATS
+from asset_pipeline.catalog import checks as catalog_checks
+from asset_pipeline.catalog.asset import catalog
+from asset_pipeline.catalog.records import FEEDS, FINDINGS, PRODUCTS
+from asset_pipeline.errors import PipelineError
+from asset_pipeline.exports import checks as exports_checks
+from asset_pipeline.exports.asset import exports
+from asset_pipeline.exports.channel import load_channels
+from asset_pipeline.exports.records import EXPORTED_FILES, RECEIPTS
+from asset_pipeline.exports.target import Target
+from asset_pipeline.fingerprint import fingerprint
+from asset_pipeline.prompts.asset import prompts
+from asset_pipeline.prompts.asset_type import load_asset_types, load_brand
+from asset_pipeline.prompts.records import PROMPT_FAILURES, PROMPTS
+from asset_pipeline.providers.packshot import Packshot
+from asset_pipeline.scorers.background_uniformity import BackgroundUniformity
+from asset_pipeline.scorers.background_white import BackgroundWhite
+from asset_pipeline.scorers.blockiness import Blockiness
+from asset_pipeline.scorers.colour import Colour
+from asset_pipeline.scorers.exposure import Exposure
+from asset_pipeline.scorers.file_rules import Dimensions, FileCheck
+from asset_pipeline.scorers.framing import ProductFill, ProductInside
+from asset_pipeline.scorers.noise import Noise
+from asset_pipeline.scorers.sharpness import Sharpness
+from asset_pipeline.scores import checks as scores_checks
+from asset_pipeline.scores.asset import scores
+from asset_pipeline.scores.records import MEASUREMENTS, SCORES, load_thresholds
+from asset_pipeline.scores.score import Scorer
+from asset_pipeline.selection import checks as selection_checks
+from asset_pipeline.selection.asset import selection
+from asset_pipeline.selection.decision import DECISIONS
+from asset_pipeline.selection.records import SELECTION
+from asset_pipeline.store.store import Store
+from asset_pipeline.store.views import write_views
+from asset_pipeline.targets.local_folder import LocalFolder
+
+ASSETS = (catalog, prompts, candidates, scores, selection, exports)
+CHECKS = (catalog_checks, candidates_checks, scores_checks, selection_checks, exports_checks)
+TABLES = (
+    PRODUCTS,
+    FINDINGS,
+    FEEDS,
+    PROMPTS,
+    PROMPT_FAILURES,
+    CANDIDATES,
+    MEASUREMENTS,
+    SCORES,
+    SELECTION,
+    EXPORTED_FILES,
+)
+STREAMS = (ATTEMPTS, HEARTBEATS, DECISIONS, RECEIPTS)
+VIEWS = (
+    """CREATE VIEW lineage AS
+       SELECT exports.path, exports.sha256, exports.channel, exports.campaign, candidates.sku,
+              candidates.candidate_id, candidates.image_sha256, candidates.profile, candidates.provider,
+              candidates.request->>'$.seed' AS seed, candidates.cost_usd, prompts.text AS prompt,
+              selection.state, selection.reasons, products.feed, products.row AS feed_row
+       FROM exports
+       JOIN candidates USING (campaign, candidate_id)
+       JOIN prompts USING (campaign, prompt_id)
+       JOIN selection USING (campaign, candidate_id)
+       LEFT JOIN products ON products.sku = candidates.sku""",
+)
+"""How an exported file leads back to its catalog row, for DuckDB users."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where everything is, as the environment says."""
+
+    data: Path
+    """What people write: campaigns, feeds, asset types, profiles."""
+    store: str
+    """The root of the store: a path or an ``s3://`` URL."""
+    views: Path
+    """The DuckDB file with views over the store; always on a local disk."""
+    exports: Path
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> "Places":
+        """Read ``ASSET_PIPELINE_DATA``, ``_STORE``, ``_VIEWS`` and ``_EXPORTS``."""
+        data = Path(environ.get("ASSET_PIPELINE_DATA", "data")).resolve()
+        store = environ.get("ASSET_PIPELINE_STORE", str(data / "store"))
+        local = data / "store" if store.startswith("s3://") else Path(store)
+        return cls(
+            data=data,
+            store=store,
+            views=Path(environ.get("ASSET_PIPELINE_VIEWS", local / "store.duckdb")),
+            exports=Path(environ.get("ASSET_PIPELINE_EXPORTS", data / "exports")),
+        )
+
+
+def providers() -> dict[str, Provider]:
+    """Every way of making an image, by the name that profiles use."""
+    return {"packshot": Packshot()}
+
+
+def scorers() -> list[Scorer]:
+    """Every way of looking at an image."""
+    return [
+        FileCheck(),
+        Dimensions(),
+        Sharpness(),
+        Noise(),
+        Blockiness(),
+        Exposure(),
+        BackgroundWhite(),
+        BackgroundUniformity(),
+        ProductFill(),
+        ProductInside(),
+        Colour(),
+    ]
+
+
+def targets(places: Places) -> dict[str, Target]:
+    """Every place of delivery, by the name that campaigns use."""
+    return {"local_folder": LocalFolder(places.exports)}
+
+
+def s3_resource(environ: Mapping[str, str]) -> S3Resource:
+    """Dagster's S3 resource; what is not set is found where boto3 finds it."""
+    return S3Resource(
+        endpoint_url=environ.get("AWS_ENDPOINT_URL"),
+        region_name=environ.get("AWS_REGION"),
+        profile_name=environ.get("AWS_PROFILE"),
+        aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
+        aws_session_token=environ.get("AWS_SESSION_TOKEN"),
+    )
+
+
+def open_store(places: Places, s3: S3Resource) -> Store:
+    """The store, known to queries through ``store.duckdb``.
+
+    Raises:
+        UnsafeStore: the storage cannot keep the store's promises.
+    """
+    store = Store(places.store, storage_options(s3) if places.store.startswith("s3://") else None)
+    store.declare(TABLES, STREAMS)
+    write_views(places.views, store.files, TABLES, STREAMS, VIEWS)
+    return store
+
+
+def storage_options(s3: S3Resource) -> dict[str, Any]:
+    """The arguments of ``s3fs.S3FileSystem`` that reach what Dagster's S3 resource reaches."""
+    client = {"endpoint_url": s3.endpoint_url, "region_name": s3.region_name, "verify": s3.verify}
+    options = {
+        "key": s3.aws_access_key_id,
+        "secret": s3.aws_secret_access_key,
+        "token": s3.aws_session_token,
+        "profile": s3.profile_name,
+        "client_kwargs": {name: value for name, value in client.items() if value is not None},
+    }
+    return {name: value for name, value in options.items() if value}
+
+
+def code_versions(data: Path) -> dict[str, str]:
+    """What each asset's results depend on besides its inputs, so that a change shows as stale in the UI.
+
+    A file that is wrong counts as a version of its own: the run says what is wrong with it.
+    """
+    made_by = providers()
+
+    def prompts_version() -> Any:
+        return {name: each.words_sha256 for name, each in load_asset_types(data).items()}, load_brand(data)
+
+    def candidates_version() -> Any:
+        return {
+            name: each.fingerprint(made_by[each.provider].version)
+            for name, each in load_profiles(data).items()
+            if each.provider in made_by
+        }
+
+    def scores_version() -> Any:
+        return load_thresholds(data), [(scorer.dimension, scorer.version) for scorer in scorers()]
+
+    versions: dict[str, Callable[[], Any]] = {
+        "prompts": prompts_version,
+        "candidates": candidates_version,
+        "scores": scores_version,
+        "exports": lambda: load_channels(data),
+    }
+    return {name: _version(version) for name, version in versions.items()}
+
+
+def executor(environ: Mapping[str, str]) -> dg.ExecutorDefinition:
+    """How a campaign's steps run: in one process, so that a model is loaded once, unless told otherwise.
+
+    ``ASSET_PIPELINE_EXECUTOR`` is ``in_process`` or ``multiprocess``.
+    """
+    choices = {
+        "in_process": dg.in_process_executor,
+        "multiprocess": dg.multiprocess_executor.configured({"start_method": {"forkserver": {}}}),
+    }
+    return choices[environ.get("ASSET_PIPELINE_EXECUTOR", "in_process")]
+
+
+def build(places: Places, environ: Mapping[str, str]) -> dg.Definitions:
+    """The whole project as Dagster sees it."""
+    versions = code_versions(places.data)
+    retries = {"dagster/retry_strategy": "FROM_ASSET_FAILURE"}
+    campaign_job = dg.define_asset_job(
+        "campaign",
+        selection=list(ASSETS),
+        tags=retries,
+        description="Everything of a campaign, from the feeds to the exports.",
+    )
+    delivery_job = dg.define_asset_job(
+        "delivery",
+        selection=[selection, exports],
+        tags=retries,
+        description="Choose and export again, after people have decided.",
+    )
+    resources = {
+        "s3": s3_resource(environ),
+        "data": places.data,
+        "store": dg.ResourceDefinition(
+            lambda context: open_store(places, context.resources.s3), required_resource_keys={"s3"}
+        ),
+        "workshop": dg.ResourceDefinition(
+            lambda context: Workshop(context.resources.store, places.data, providers()),
+            required_resource_keys={"store"},
+        ),
+        "scorers": scorers(),
+        "targets": targets(places),
+        "facts": dg.InputManagerDefinition(lambda _: None),
+    }
+    definitions = dg.Definitions(
+        assets=ASSETS,
+        asset_checks=dg.load_asset_checks_from_modules(CHECKS),
+        jobs=[campaign_job, delivery_job],
+        sensors=sensors_for(campaign_job, delivery_job),
+        resources=resources,
+        executor=executor(environ),
+    )
+    return definitions.map_asset_specs(func=lambda spec: _with_version(spec, versions))
+
+
+def _with_version(spec: dg.AssetSpec, versions: Mapping[str, str]) -> dg.AssetSpec:
+    own = versions.get(spec.key.to_user_string())
+    return spec.replace_attributes(code_version=f"{spec.code_version}+{own}") if own else spec
+
+
+def _version(read: Callable[[], Any]) -> str:
+    try:
+        return fingerprint(read())[:12]
+    except PipelineError:
+        return "unreadable"
+
+
+PLACES = Places.of(os.environ)
+defs = build(PLACES, os.environ)

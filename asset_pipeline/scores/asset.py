@@ -1,0 +1,49 @@
+"""What can be measured of each image, each a value or a reason, and whether it passes its asset type's rules.
+
+What was measured once is not measured again: a changed threshold judges anew, a changed scorer measures
+its own dimension anew.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from asset_pipeline.campaign.metadata import shown
+from asset_pipeline.campaign.partitions import campaigns
+from asset_pipeline.candidates.records import load_candidates
+from asset_pipeline.fingerprint import fingerprint
+from asset_pipeline.scores.judging import measure_missing
+from asset_pipeline.scores.records import judge_candidates, load_thresholds, record_scores
+from asset_pipeline.scores.score import Scorer
+from asset_pipeline.scores.summary import describe_scores
+from asset_pipeline.store.store import Store
+
+
+@dg.asset(
+    partitions_def=campaigns,
+    deps=["candidates"],
+    group_name="judgement",
+    kinds={"python", "parquet"},
+    owners=["team:creative-ops"],
+    code_version="scores-1",
+    description=__doc__,
+)
+def scores(
+    context: dg.AssetExecutionContext,
+    store: dg.ResourceParam[Store],
+    data: dg.ResourceParam[Path],
+    scorers: dg.ResourceParam[Sequence[Scorer]],
+) -> dg.MaterializeResult[None]:
+    """See the module."""
+    campaign = context.partition_key
+    made = [each for each in load_candidates(store, campaign) if each.image_sha256 is not None]
+    measured, fresh = measure_missing(
+        store, campaign, made, scorers, run_id=context.run_id, report=context.log.info
+    )
+    judged = judge_candidates(made, measured, load_thresholds(data))
+    record_scores(store, campaign, judged, run_id=context.run_id)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(fingerprint(judged)),
+        metadata=shown(describe_scores(store, made, judged, fresh)),
+    )

@@ -1,0 +1,48 @@
+"""What a person wants to see of a campaign's selection."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from asset_pipeline.candidates.summary import sheet_markdown
+from asset_pipeline.pictures.contact_sheet import State
+from asset_pipeline.selection.choice import Choice
+from asset_pipeline.store.store import Store
+
+MARKS: dict[str, State] = {
+    "approved": "approved",
+    "pending": "pending",
+    "rejected": "rejected",
+    "not_chosen": "not chosen",
+}
+
+
+def describe_choices(store: Store, choices: Sequence[Choice]) -> dict[str, Any]:
+    """Counts, the reasons of those that were not chosen, and a contact sheet of those that were."""
+    states = Counter(choice.state for choice in choices)
+    prompts = {choice.prompt_id for choice in choices}
+    chosen = [choice for choice in choices if choice.rank is not None]
+    return {
+        "candidates": len(choices),
+        "approved": states["approved"],
+        "waiting for a person": states["pending"],
+        "rejected": states["rejected"],
+        "not chosen": states["not_chosen"],
+        "prompts without a chosen image": len(prompts - {choice.prompt_id for choice in chosen}),
+        "chosen": sheet_markdown(
+            store,
+            [
+                (choice.image_sha256 or "", f"{choice.candidate_id} {choice.sku}", MARKS[choice.state])
+                for choice in chosen
+            ],
+        ),
+        "not chosen, and why": _reasons_table(choices),
+    }
+
+
+def _reasons_table(choices: Sequence[Choice]) -> str:
+    reasons = Counter(
+        choice.reasons[0] if choice.reasons else "" for choice in choices if choice.rank is None
+    )
+    lines = [f"| {count} | {reason} |" for reason, count in reasons.most_common(30)]
+    return "\n".join(["| images | first reason |", "| --- | --- |", *lines])
