@@ -65,70 +65,68 @@ def prompt_states(products: Sequence[Product], data: Path) -> Iterator[tuple[str
         yield campaign_id, fingerprint([prompt.prompt_id for prompt in written.prompts])
 
 
-def sensors_for(
-    campaign_job: dg.UnresolvedAssetJobDefinition, delivery_job: dg.UnresolvedAssetJobDefinition
-) -> list[dg.SensorDefinition]:
-    """The project's sensors."""
+@dg.sensor(
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def campaign_files(context: dg.SensorEvaluationContext, data: dg.ResourceParam[Path]) -> dg.SensorResult:
+    """Makes every file in data/campaigns a partition."""
+    known = set(context.instance.get_dynamic_partitions("campaigns"))
+    new = [campaign_id for campaign_id in campaign_ids(data) if campaign_id not in known]
+    if not new:
+        return dg.SensorResult(skip_reason="every campaign file is a partition")
+    return dg.SensorResult(dynamic_partitions_requests=[campaigns.build_add_request(new)])
 
-    @dg.sensor(
-        minimum_interval_seconds=15,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Makes every file in data/campaigns a partition.",
-    )
-    def campaign_files(context: dg.SensorEvaluationContext, data: dg.ResourceParam[Path]) -> dg.SensorResult:
-        known = set(context.instance.get_dynamic_partitions("campaigns"))
-        new = [campaign_id for campaign_id in campaign_ids(data) if campaign_id not in known]
-        if not new:
-            return dg.SensorResult(skip_reason="every campaign file is a partition")
-        return dg.SensorResult(dynamic_partitions_requests=[campaigns.build_add_request(new)])
 
-    @dg.sensor(
-        job=campaign_job,
-        minimum_interval_seconds=15,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Runs the campaigns whose prompts change when the feeds in data/catalog change.",
-    )
-    def product_feeds(context: dg.SensorEvaluationContext, data: dg.ResourceParam[Path]) -> dg.SensorResult:
-        seen = Seen.model_validate_json(context.cursor or "{}")
-        folder = catalog_fingerprint(data / "catalog")
-        if folder == seen.settled:
-            return dg.SensorResult(skip_reason="no file has changed", cursor=context.cursor)
-        if folder != seen.folder:
-            waiting = seen.model_copy(update={"folder": folder})
-            return dg.SensorResult(
-                skip_reason="files are changing; waiting until they rest", cursor=waiting.model_dump_json()
-            )
-        products = read_catalog(data / "catalog").products
-        seen, requests = requests_for(seen, dict(prompt_states(products, data)))
-        seen = seen.model_copy(update={"settled": folder})
-        runs = [
-            dg.RunRequest(run_key=key, partition_key=campaign_id, tags={"started_by": "product_feeds"})
-            for campaign_id, key in requests
-        ]
-        return dg.SensorResult(run_requests=runs, cursor=seen.model_dump_json())
+@dg.sensor(
+    job_name="campaign",
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def product_feeds(context: dg.SensorEvaluationContext, data: dg.ResourceParam[Path]) -> dg.SensorResult:
+    """Runs the campaigns whose prompts change when the feeds in data/catalog change."""
+    seen = Seen.model_validate_json(context.cursor or "{}")
+    folder = catalog_fingerprint(data / "catalog")
+    if folder == seen.settled:
+        return dg.SensorResult(skip_reason="no file has changed", cursor=context.cursor)
+    if folder != seen.folder:
+        waiting = seen.model_copy(update={"folder": folder})
+        return dg.SensorResult(
+            skip_reason="files are changing; waiting until they rest", cursor=waiting.model_dump_json()
+        )
+    products = read_catalog(data / "catalog").products
+    seen, requests = requests_for(seen, dict(prompt_states(products, data)))
+    seen = seen.model_copy(update={"settled": folder})
+    runs = [
+        dg.RunRequest(run_key=key, partition_key=campaign_id, tags={"started_by": "product_feeds"})
+        for campaign_id, key in requests
+    ]
+    return dg.SensorResult(run_requests=runs, cursor=seen.model_dump_json())
 
-    @dg.sensor(
-        job=delivery_job,
-        minimum_interval_seconds=15,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Selects and exports again when people have decided.",
-    )
-    def new_decisions(
-        context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store], data: dg.ResourceParam[Path]
-    ) -> dg.SensorResult:
-        counts = {
-            campaign_id: len(store.events.names(DECISIONS, campaign_id)) for campaign_id in campaign_ids(data)
-        }
-        before: dict[str, int] = json.loads(context.cursor or json.dumps(counts))
-        runs = [
-            dg.RunRequest(
-                run_key=f"{campaign_id}:decisions:{count}",
-                partition_key=campaign_id,
-                tags={"started_by": "new_decisions"},
-            )
-            for campaign_id, count in counts.items()
-            if count > before.get(campaign_id, 0)
-        ]
-        return dg.SensorResult(run_requests=runs, cursor=json.dumps(counts))
 
-    return [campaign_files, product_feeds, new_decisions]
+@dg.sensor(
+    job_name="delivery",
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def new_decisions(
+    context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store], data: dg.ResourceParam[Path]
+) -> dg.SensorResult:
+    """Selects and exports again when people have decided."""
+    counts = {
+        campaign_id: len(store.events.names(DECISIONS, campaign_id)) for campaign_id in campaign_ids(data)
+    }
+    before: dict[str, int] = json.loads(context.cursor or json.dumps(counts))
+    runs = [
+        dg.RunRequest(
+            run_key=f"{campaign_id}:decisions:{count}",
+            partition_key=campaign_id,
+            tags={"started_by": "new_decisions"},
+        )
+        for campaign_id, count in counts.items()
+        if count > before.get(campaign_id, 0)
+    ]
+    return dg.SensorResult(run_requests=runs, cursor=json.dumps(counts))
+
+
+SENSORS = (campaign_files, product_feeds, new_decisions)

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 from dagster_aws.s3 import S3Resource
 
-from asset_pipeline.automation import sensors_for
+from asset_pipeline.automation import SENSORS
 from asset_pipeline.candidates import checks as candidates_checks
 from asset_pipeline.candidates.asset import candidates
 from asset_pipeline.candidates.attempt import ATTEMPTS
@@ -72,15 +72,17 @@ TABLES = (
 STREAMS = (ATTEMPTS, HEARTBEATS, DECISIONS, RECEIPTS)
 VIEWS = (
     """CREATE VIEW lineage AS
-       SELECT exports.path, exports.sha256, exports.channel, exports.campaign, candidates.sku,
-              candidates.candidate_id, candidates.image_sha256, candidates.profile, candidates.provider,
+       SELECT exports.path, exports.sha256, exports.channel, exports.campaign, exports.sku,
+              exports.candidate_id, exports.image_sha256, candidates.profile, candidates.provider,
               candidates.request->>'$.seed' AS seed, candidates.cost_usd, prompts.text AS prompt,
               selection.state, selection.reasons, products.feed, products.row AS feed_row
        FROM exports
-       JOIN candidates USING (campaign, candidate_id)
-       JOIN prompts USING (campaign, prompt_id)
-       JOIN selection USING (campaign, candidate_id)
-       LEFT JOIN products ON products.sku = candidates.sku""",
+       JOIN candidates ON candidates.campaign = exports.campaign
+                      AND candidates.candidate_id = exports.candidate_id
+       JOIN prompts ON prompts.campaign = exports.campaign AND prompts.prompt_id = candidates.prompt_id
+       JOIN selection ON selection.campaign = exports.campaign
+                     AND selection.candidate_id = exports.candidate_id
+       LEFT JOIN products ON products.sku = exports.sku""",
 )
 """How an exported file leads back to its catalog row, for DuckDB users."""
 
@@ -175,6 +177,11 @@ def storage_options(s3: S3Resource) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value}
 
 
+@dg.input_manager(description="Loads nothing: values do not travel between assets, facts do.")
+def facts(_context: dg.InputContext) -> None:
+    """What an op of a graph gets for an upstream asset."""
+
+
 def code_versions(data: Path) -> dict[str, str]:
     """What each asset's results depend on besides its inputs, so that a change shows as stale in the UI.
 
@@ -244,13 +251,13 @@ def build(places: Places, environ: Mapping[str, str]) -> dg.Definitions:
         ),
         "scorers": scorers(),
         "targets": targets(places),
-        "facts": dg.InputManagerDefinition(lambda _: None),
+        "facts": facts,
     }
     definitions = dg.Definitions(
         assets=ASSETS,
         asset_checks=dg.load_asset_checks_from_modules(CHECKS),
         jobs=[campaign_job, delivery_job],
-        sensors=sensors_for(campaign_job, delivery_job),
+        sensors=SENSORS,
         resources=resources,
         executor=executor(environ),
     )

@@ -346,7 +346,7 @@ def test_a_worker_on_another_machine_is_alive_while_its_heartbeat_is_recent(stor
         ("lost", False, "make"),
     ],
 )
-def test_what_follows_an_attempt_depends_on_its_end(state: str, alive: bool, action: str) -> None:  # noqa: FBT001
+def test_what_follows_an_attempt_depends_on_its_end(state: str, alive: bool, action: str) -> None:
     last = Attempt.model_validate(
         {"candidate_id": "c", "attempt": 3, "state": state, "run_id": "run-0", "worker": DEAD, "profile": "p"}
     )

@@ -454,8 +454,9 @@ def test_the_fill_of_a_drawn_rectangle_is_exact(top: int, left: int, high: int, 
     }
 
 
-def test_a_product_within_the_frame_touches_nothing() -> None:
-    measured = ProductInside().measure(look(pack_shot(), box_mask()))
+def test_a_product_that_stays_a_pixel_within_the_frame_touches_nothing() -> None:
+    all_but_the_edge = slice(1, SIDE - 1)
+    measured = ProductInside().measure(look(pack_shot(), box_mask(all_but_the_edge, all_but_the_edge)))
     assert value(measured) == 0.0
     assert measured.details["touches"] == []
 
@@ -538,8 +539,17 @@ def test_a_colour_that_was_added_counts_as_much_as_one_that_is_missing() -> None
     missing = Colour().measure(look(pack_shot(colours=two), box_mask(), photograph(three)))
     assert value(added) == pytest.approx(value(missing), abs=0.5)
     assert value(added) > 30
-    assert added.details["worst_is_of"] == "picture"
-    assert missing.details["worst_is_of"] == "photograph"
+    assert added.details["colour_of"] == "picture"
+    assert missing.details["colour_of"] == "photograph"
+
+
+def test_another_side_that_shows_more_of_one_colour_has_the_same_colours() -> None:
+    assert colour(pack_shot(colours=(BLUE, BLUE, CREAM)), photograph((BLUE, CREAM))) == pytest.approx(
+        0, abs=1e-6
+    )
+    assert colour(pack_shot(colours=(BLUE, CREAM)), photograph((BLUE, BLUE, CREAM))) == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_what_does_not_change_the_product_hardly_changes_its_colour() -> None:
@@ -554,7 +564,7 @@ def test_what_does_not_change_the_product_hardly_changes_its_colour() -> None:
     )
     assert colour(small[0], reference, mask=small[1]) < 1.5
     assert colour(np.rot90(pixels).copy(), reference, mask=np.rot90(mask).copy()) < 1.5
-    assert colour(noisy(pixels, 10), reference, mask=mask) < 2
+    assert colour(noisy(pixels, 10), reference, mask=mask) < 3
     assert colour(through_jpeg(pixels, 30), reference, mask=mask) < 2
 
 

@@ -201,6 +201,12 @@ def test_the_margin_is_the_distance_in_parts_of_the_bound() -> None:
     assert margin(0.25, max=0) == pytest.approx(-0.25)
 
 
+def test_a_failure_by_a_hair_has_no_margin_of_a_pass() -> None:
+    hair = 5e-324
+    assert not single(-hair, min=0, max=1e9).passes
+    assert margin(-hair, min=0, max=1e9) == -hair
+
+
 def test_between_two_bounds_the_middle_has_the_greatest_margin() -> None:
     assert [margin(value, min=80, max=90) for value in (80, 82.5, 85, 90, 95)] == pytest.approx(
         [0, 0.5, 1, 0, -1]

@@ -21,6 +21,8 @@ _COLOURS: dict[State, str] = {
 }
 _QUALITIES = (85, 75, 65, 55)
 _SMALLEST_CELL = 8
+_SMALLEST_CAPTION = 60
+"""Cells smaller than this have no words, only the mark of their state."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ def contact_sheet(cells: Sequence[Cell], columns: int, cell_px: int, max_bytes: 
 
 
 def _draw(cells: Sequence[Cell], columns: int, side: int) -> Pixels:
-    text_height = max(8, side // 12)
-    font = ImageFont.load_default(text_height)
+    text_height = max(8, side // 12) if side >= _SMALLEST_CAPTION else 0
+    font = ImageFont.load_default(max(8, text_height))
     pitch = (side + side // 16, side + 2 * text_height + side // 8)
     rows = -(-len(cells) // columns)
     sheet = Image.new("RGB", (columns * pitch[0], rows * pitch[1]), "white")
@@ -75,13 +77,15 @@ def _draw(cells: Sequence[Cell], columns: int, side: int) -> Pixels:
             small = thumbnail(cell.pixels, side)
             margins = (side - small.shape[1]) // 2, (side - small.shape[0]) // 2
             sheet.paste(Image.fromarray(small), (left + margins[0], top + margins[1]))
-        below = top + side + text_height // 4
         if cell.state is not None:
-            colour = _COLOURS[cell.state]
-            draw.rectangle((left, top + side - 2, left + side - 1, top + side), fill=colour)
-            draw.text((left, below), cell.state, fill=colour, font=font)
-            below += text_height
-        draw.text((left, below), _fitting(cell.caption, font, side), fill="black", font=font)
+            draw.rectangle((left, top + side - 2, left + side - 1, top + side), fill=_COLOURS[cell.state])
+        if text_height:
+            lines = [(cell.caption, "black")]
+            if cell.state is not None:
+                lines.insert(0, (cell.state, _COLOURS[cell.state]))
+            for line, (words, colour) in enumerate(lines):
+                y = top + side + text_height // 4 + line * text_height
+                draw.text((left, y), _fitting(words, font, side), fill=colour, font=font)
     return np.array(sheet, np.uint8)
 
 

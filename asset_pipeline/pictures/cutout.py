@@ -137,7 +137,8 @@ def _without_saved_shadows(pixels: Pixels, alpha: Plane) -> Plane:
     # The photograph was sampled, so that an edge may lie up to one sample further out.
     kept = ndimage.binary_dilation(kept, structure=np.ones((3, 3)))
     grown = Image.fromarray(np.where(kept, np.uint8(255), np.uint8(0)))
-    return np.minimum(alpha, np.asarray(grown.resize((width, height), Image.Resampling.BILINEAR), np.uint8))
+    fading = np.asarray(grown.resize((width, height), Image.Resampling.BILINEAR), np.uint16)
+    return np.minimum(alpha, np.minimum(3 * fading, 255).astype(np.uint8))
 
 
 def _without_dust(region: Region) -> Region:
@@ -167,7 +168,7 @@ def _from_plain_background(pixels: Pixels) -> Cutout:
     slope = np.where(shaded, np.float32(0), _slope(smooth))
     for reason in _objections(product, distance, slope):
         raise CannotCut(reason)
-    refined, alpha = _refine(pixels, small, product)
+    refined, alpha = _refine(pixels, small, product, distance)
     share = float((alpha > 127).mean())  # noqa: PLR2004
     background = np.median(small[flooded], axis=0)
     red, green, blue = (int(value) for value in background)
@@ -308,7 +309,7 @@ def _touched(alpha: Plane) -> tuple[str, ...]:
 # -------------------------------------------------------------------------------------- edges at full size
 
 
-def _refine(pixels: Pixels, small: Pixels, product: Region) -> tuple[Pixels, Plane]:
+def _refine(pixels: Pixels, small: Pixels, product: Region, distance: Floats) -> tuple[Pixels, Plane]:
     """Alpha and colours at full size: each edge pixel is unmixed into product and background.
 
     A pixel at the edge is C = a F + (1 - a) B. F and B are taken from the nearest places that are surely
@@ -316,9 +317,11 @@ def _refine(pixels: Pixels, small: Pixels, product: Region) -> tuple[Pixels, Pla
     mixing is done in sRGB as stored, because that is how a cut-out is composed, here and in any browser.
     """
     height, width = pixels.shape[:2]
-    core = ndimage.binary_erosion(product, border_value=1)
-    core |= product & ~ndimage.binary_dilation(core, iterations=2)
-    outer = ~ndimage.binary_dilation(product, iterations=2)
+    core = ndimage.binary_erosion(product, iterations=3, border_value=1)
+    # What is too thin to have a core, such as a strap, is purest where it differs most from the background.
+    thin = product & ~ndimage.binary_dilation(core, iterations=5)
+    core |= thin & (distance > 0.8 * ndimage.maximum_filter(distance, size=7))
+    outer = ~ndimage.binary_dilation(product)
     band = _resized((~core & ndimage.binary_dilation(product, iterations=2)), width, height) > 0
     rough = _resized(product, width, height)[band].astype(np.float32) / 255
     inside = _resized_colours(_nearest(small, core), width, height)[band].astype(np.float32)

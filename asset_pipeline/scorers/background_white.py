@@ -36,7 +36,7 @@ class BackgroundWhite:
             return Measured(reason="nobody knows where the product is")
         reach = 2 * max(1, round(MARGIN * max(mask.shape))) + 1
         background = ndimage.maximum_filter(np.asarray(mask > 0, np.uint8), size=reach) == 0
-        pixels = np.count_nonzero(background)
+        pixels = int(np.count_nonzero(background))
         if not pixels:
             return Measured(reason="the product leaves no background")
         least = np.minimum(np.minimum(look.pixels[..., 0], look.pixels[..., 1]), look.pixels[..., 2])

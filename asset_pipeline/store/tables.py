@@ -124,8 +124,9 @@ class Facts:
     ) -> str:
         """Append a materialisation of a partition, all of it or nothing; return its name.
 
-        An empty one is a fact too: it says that the partition now has no rows. What is written last is the
-        newest: where a clock was set back, the time that is recorded is just after the last one's.
+        An empty one is a fact too: it says that the partition now has no rows, and is kept as one row that
+        has an envelope and no hash. What is written last is the newest: where a clock was set back, the time
+        that is recorded is just after the last one's.
 
         Raises:
             ValueError: a row holds a NaN, an infinity or a time without a zone.
@@ -142,6 +143,13 @@ class Facts:
             }
             for name, value in (flat | envelope).items():
                 columns[name].append(value)
+        if not columns["run_id"]:
+            nothing = dict.fromkeys(columns) | {
+                "recorded_at": recorded_at,
+                "run_id": run_id,
+                "schema_version": table.version,
+            }
+            columns = {name: [value] for name, value in nothing.items()}
         self.declare(table)
         prefix = f"{stamp(recorded_at)}-{table.shape}"
         written = pa.table(columns, schema=table.schema)
@@ -205,12 +213,12 @@ class Facts:
     def _rows(self, table: Table[Row], partition: str, materialisation: str) -> list[Recorded[Row]]:
         folder = self._folder(table, partition)
         written, file_is_intact = read_named(self._files, folder, materialisation)
-        if not (written.num_rows or file_is_intact):
-            raise BrokenFact(f"{folder}/{materialisation}.parquet is altered and has no rows")
         recorded = []
         for flat in (row for batch in written.to_batches(_BATCH_ROWS) for row in batch.to_pylist()):
             envelope = {name: flat.pop(name) for name in ENVELOPE}
             version = envelope.pop("schema_version")
+            if envelope["fact_sha256"] is None:
+                continue
             is_intact = file_is_intact and _hash_columns(table.name, version, flat) == envelope["fact_sha256"]
             for older in range(version, table.version):
                 flat = table.upgrades[older](flat)  # noqa: PLW2901 - each upgrade takes the last one's columns
@@ -225,6 +233,8 @@ class Facts:
                     **envelope,
                 )
             )
+        if not (recorded or file_is_intact):
+            raise BrokenFact(f"{folder}/{materialisation}.parquet is altered and has no rows")
         return recorded
 
     def _next_moment(self, table: Table[Row], partition: str, now: datetime) -> datetime:

@@ -99,24 +99,25 @@ def _table_views(files: Files, table: Table[Any]) -> list[str]:
     name, key = table.name, table.partitioned_by
     folder = f"{_quoted(files.root)}/facts/{name}"
     schemas = files.names(safe_path("facts", name, f"{key}={SCHEMA_PARTITION}"))
-    newest = f"SELECT ({key}, max(materialisation)) FROM {name}_materialisations"
-    json_columns = "".join(f", {column}::JSON AS {column}" for column in sorted(table.json_columns))
+    json_columns = "".join(f', "{column}"::JSON AS "{column}"' for column in sorted(table.json_columns))
     replaced = f" REPLACE ({json_columns[2:]})" if json_columns else ""
+    # Rows and what is newest must come from one listing, as a writer could add a newer file between two.
+    # (rank: DuckDB turns `max() OVER` into a join of two scans.)
+    everything = f"""SELECT * EXCLUDE (filename){replaced}, parse_filename(filename, true) AS materialisation
+        FROM ({" UNION ALL BY NAME ".join(_of_one_shape(folder, key, schema) for schema in schemas)})"""
+    newest = f"QUALIFY rank() OVER (PARTITION BY {key} ORDER BY materialisation DESC) = 1"
+    has_rows = "WHERE fact_sha256 IS NOT NULL"
     return [
         f"""CREATE VIEW {name}_materialisations AS
             SELECT regexp_extract(file, '{key}=([^/]+)/[^/]+$', 1) AS {key},
                    parse_filename(file, true) AS materialisation
             FROM glob('{folder}/*/*.parquet') WHERE file NOT LIKE '%={SCHEMA_PARTITION}/%'""",
-        f"""CREATE VIEW {name}_history AS
-            SELECT * EXCLUDE (filename){replaced}, parse_filename(filename, true) AS materialisation
-            FROM ({" UNION ALL BY NAME ".join(_of_one_shape(folder, key, schema) for schema in schemas)})""",
-        f"""CREATE VIEW {name} AS SELECT * FROM {name}_history
-            WHERE ({key}, materialisation) IN ({newest} GROUP BY {key})""",
-        f"""CREATE MACRO {name}_as_of(moment) AS TABLE SELECT * FROM {name}_history
-            WHERE ({key}, materialisation) IN ({newest}
+        f"CREATE VIEW {name}_history AS FROM ({everything}) {has_rows}",
+        f"CREATE VIEW {name} AS FROM (FROM ({everything}) {newest}) {has_rows}",
+        f"""CREATE MACRO {name}_as_of(moment) AS TABLE FROM (FROM ({everything})
                 WHERE materialisation
                     < strftime(make_timestamp(epoch_us(moment::TIMESTAMPTZ)), '%Y%m%dT%H%M%S.%fZ') || '~'
-                GROUP BY {key})""",
+                {newest}) {has_rows}""",
     ]
 
 
@@ -135,7 +136,7 @@ def _stream_view(root: str, stream: EventStream[Any]) -> str:
     single = f"{_quoted(root)}/events/{name}/*/*.json"
     packed = f"{_quoted(root)}/packed_events/{name}/*/*.parquet"
     fields = "".join(
-        f", {_field(field, info.annotation)} AS {field}"
+        f', {_field(field, info.annotation)} AS "{field}"'
         for field, info in stream.body.model_fields.items()
         if field not in (key, "name", "recorded_at")
     )

@@ -1,0 +1,184 @@
+"""Looking facts up as an auditor: by hash, in all that was ever recorded, and naming what is broken.
+
+Rooms read the newest materialisation and stop at the first broken fact. An audit goes on: what cannot be
+read, or is not what was recorded, is an answer here and not an error.
+"""
+
+import io
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import BaseModel
+
+from asset_pipeline.errors import BrokenFact
+from asset_pipeline.store.events import Event, EventStream
+from asset_pipeline.store.parquet import stamped
+from asset_pipeline.store.store import Store
+from asset_pipeline.store.tables import Recorded, Table
+
+Row = TypeVar("Row", bound=BaseModel)
+Body = TypeVar("Body", bound=BaseModel)
+State = Literal["holds", "altered", "missing", "not checked"]
+"""``not checked``: nothing here says what it should be, or it is not here to look at."""
+
+UNREADABLE = (BrokenFact, ValueError, KeyError, TypeError)
+"""What reading a fact raises that is not what it should be. A store that cannot be reached is no such case."""
+_SHOWN_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Finding(Generic[Row]):
+    """What looking for one fact came to."""
+
+    state: State
+    words: str
+    recorded: Recorded[Row] | None = None
+    """The fact, if it is certain to be what was recorded."""
+
+    @property
+    def row(self) -> Row | None:
+        """What the fact says."""
+        return self.recorded.row if self.recorded else None
+
+
+def look_up(
+    store: Store, table: Table[Row], partition: str, fact_sha256: str | None, key: tuple[str, str]
+) -> Finding[Row]:
+    """Find the fact that others name by its hash, among all materialisations of a partition.
+
+    Args:
+        store: where facts are.
+        table: the kind of fact.
+        partition: whose.
+        fact_sha256: the hash that other facts name; without one the newest fact with that key is taken, and
+            is not checked.
+        key: the column and the value that tell which fact it should be, to say what is there instead.
+    """
+    column, value = key
+    complaints: list[str] = []
+    others: list[Recorded[Row]] = []
+    for columns, wanted in (("fact_sha256", fact_sha256), (column, value)):
+        if wanted is None:
+            continue
+        for name in materialisations_with(store, table, partition, (columns,), (wanted,)):
+            try:
+                rows = read_materialisation(store, table, partition, name)
+            except UNREADABLE as error:
+                complaints.append(f"{_place(table, partition, name)} cannot be read: {first_line(error)}")
+                continue
+            for recorded in rows:
+                is_named = recorded.fact_sha256 == fact_sha256
+                if not is_named and getattr(recorded.row, column) != value:
+                    continue
+                if not recorded.is_intact:
+                    complaints.append(_altered(table, partition, recorded))
+                elif is_named or fact_sha256 is None:
+                    return _found(table, recorded, is_named=is_named)
+                else:
+                    others.append(recorded)
+    return _not_found(table, partition, fact_sha256, key, complaints, others)
+
+
+def materialisations_with(
+    store: Store, table: Table[Any], partition: str, columns: Sequence[str], values: Collection[str]
+) -> Iterator[str]:
+    """The materialisations, newest first, in which one of the columns has one of the values.
+
+    Reads those columns and nothing else, which is ten times faster than reading rows. A file that cannot be
+    read so is named too: whoever reads its rows learns why.
+    """
+    wanted = pa.array(sorted(values))
+    for name in reversed(store.facts.materialisations(table, partition)):
+        try:
+            data = store.files.read(_place(table, partition, name))
+            flat = pq.read_table(io.BytesIO(data), columns=list(columns))
+            met = any(pc.any(pc.is_in(flat[column], wanted)).as_py() for column in columns)
+        except (pa.ArrowException, FileNotFoundError, KeyError):
+            met = True
+        if met:
+            yield name
+
+
+def read_materialisation(
+    store: Store, table: Table[Row], partition: str, materialisation: str
+) -> list[Recorded[Row]]:
+    """The rows of one materialisation, intact or not.
+
+    Raises:
+        BrokenFact: the file is gone or cannot be read.
+        ValueError: a row is not what the table's model asks for; see UNREADABLE for the whole list.
+    """
+    return store.facts.read_recorded(table, partition, as_of=stamped(materialisation))
+
+
+def read_event(
+    store: Store, stream: EventStream[Body], partition: str, name: str
+) -> tuple[Event[Body] | None, State, str]:
+    """An event if it is certain to be what was recorded, and what looking for it came to."""
+    try:
+        event = store.events.get(stream, partition, name)
+    except UNREADABLE as error:
+        return None, "altered", f"{name} cannot be read: {first_line(error)}"
+    if event is None:
+        return None, "missing", f"{name} is missing from the events of {stream.name} in {partition}"
+    if not event.is_intact:
+        return None, "altered", f"{name} no longer has the hash it was recorded with"
+    return event, "holds", ""
+
+
+def first_line(error: Exception) -> str:
+    """An error in one line; pydantic's take many."""
+    return " ".join(str(error).split())[:300]
+
+
+def short(sha256: str) -> str:
+    """A hash as a sentence can carry it."""
+    return f"{sha256[:_SHOWN_DIGITS]}…" if len(sha256) > _SHOWN_DIGITS else sha256
+
+
+def worst(states: Collection[State]) -> State:
+    """The state of a link that has several parts."""
+    order: Sequence[State] = ("altered", "missing", "not checked")
+    return next((state for state in order if state in states), "holds")
+
+
+def _found(table: Table[Row], recorded: Recorded[Row], *, is_named: bool) -> Finding[Row]:
+    if is_named:
+        return Finding("holds", f"its content has the hash {short(recorded.fact_sha256)} that is named", recorded)
+    words = f"no record that holds names its hash; the newest one of {table.name} is intact"
+    return Finding("not checked", words, recorded)
+
+
+def _altered(table: Table[Row], partition: str, recorded: Recorded[Row]) -> str:
+    place = _place(table, partition, recorded.materialisation)
+    if table.fact_sha256(recorded.row) == recorded.fact_sha256:
+        return f"{place} was changed after it was written, though this row still has its hash"
+    return f"{place} has a row that no longer has its hash {short(recorded.fact_sha256)}"
+
+
+def _not_found(
+    table: Table[Row],
+    partition: str,
+    fact_sha256: str | None,
+    key: tuple[str, str],
+    complaints: Sequence[str],
+    others: Sequence[Recorded[Row]],
+) -> Finding[Row]:
+    if complaints:
+        return Finding("altered", "; ".join(dict.fromkeys(complaints)))
+    what = f"{table.name} of {partition} with {key[0]} {key[1]}"
+    if others:
+        hashes = ", ".join(sorted({short(recorded.fact_sha256) for recorded in others}))
+        return Finding(
+            "altered", f"there is no fact {short(fact_sha256 or '')} in {what}, only {hashes} instead"
+        )
+    named = f"the fact {fact_sha256}" if fact_sha256 else "a fact"
+    return Finding("missing", f"there is no materialisation left that has {named} in {what}")
+
+
+def _place(table: Table[Any], partition: str, materialisation: str) -> str:
+    return f"facts/{table.name}/{table.partitioned_by}={partition}/{materialisation}.parquet"

@@ -1,0 +1,180 @@
+"""What surfaces are made of: colour, finish and pattern. Patterns are carved from space, so they need no unwrapping."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import ImageColor
+
+from asset_pipeline.sample.fields import Floats, Points
+
+Finish = Literal["matte", "satin", "glossy", "ceramic", "metal", "brushed metal", "fabric", "leather", "wood",
+                 "glass", "glow"]  # fmt: skip
+Pattern = Literal["plain", "speckled", "woven", "grained", "veined wood", "perforated", "ribbed"]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """How a finish reflects light."""
+
+    roughness: float
+    """0: a mirror. 1: no reflection can be made out."""
+    facing: float
+    """The share of light that it mirrors when looked at straight (Fresnel's F0)."""
+    metallic: float = 0.0
+    """1: it mirrors in its own colour and has no other."""
+    sheen: float = 0.0
+    """The light that fibres catch at grazing angles."""
+    glow: float = 0.0
+    """The light that it gives or lets through, in its own colour."""
+
+
+SURFACES: Mapping[Finish, Surface] = {
+    "matte": Surface(roughness=0.62, facing=0.030),
+    "satin": Surface(roughness=0.34, facing=0.040),
+    "glossy": Surface(roughness=0.05, facing=0.048),
+    "ceramic": Surface(roughness=0.10, facing=0.055),
+    "metal": Surface(roughness=0.10, facing=0.85, metallic=1.0),
+    "brushed metal": Surface(roughness=0.30, facing=0.75, metallic=0.9),
+    "fabric": Surface(roughness=0.95, facing=0.010, sheen=0.12),
+    "leather": Surface(roughness=0.36, facing=0.042),
+    "wood": Surface(roughness=0.42, facing=0.035),
+    "glass": Surface(roughness=0.03, facing=0.060, glow=0.22),
+    "glow": Surface(roughness=0.50, facing=0.030, glow=0.62),
+}
+
+
+@dataclass(frozen=True)
+class Material:
+    """A surface as a person would name it."""
+
+    colour: str
+    """What CSS would call it, as ``#c8553d``."""
+    finish: Finish = "satin"
+    pattern: Pattern = "plain"
+
+    @property
+    def linear(self) -> Floats:
+        """Its colour in linear light (3)."""
+        return to_linear(np.array(ImageColor.getrgb(self.colour)[:3], np.float32) / 255)
+
+    @property
+    def surface(self) -> Surface:
+        """How its finish reflects."""
+        return SURFACES[self.finish]
+
+
+def to_linear(stored: Floats) -> Floats:
+    """SRGB values (0 to 1) as linear light (IEC 61966-2-1)."""
+    return np.asarray(
+        np.where(stored <= 0.04045, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4), np.float32
+    )
+
+
+def to_stored(linear: Floats) -> Floats:
+    """Linear light (0 to 1) as sRGB values."""
+    linear = np.clip(linear, 0, 1)
+    return np.asarray(
+        np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055), np.float32
+    )
+
+
+# ------------------------------------------------------------------------------------------------- patterns
+
+
+def relief(pattern: Pattern, p: Points) -> tuple[Floats, float]:
+    """A pattern's height at points, -1 to 1, and how deep it is in the shape's units; for bumps in the light."""
+    carve, depth = _RELIEFS[pattern]
+    return carve(p), depth
+
+
+def tint(pattern: Pattern, p: Points, height: Floats) -> Floats:
+    """What a pattern does to the material's colour at points: a factor on linear light (n)."""
+    if pattern == "speckled":
+        spots = np.clip((noise(p * np.float32(46)) - 0.74) * 9, 0, 1)
+        dust = np.clip((noise(p * np.float32(105) + np.float32(7)) - 0.78) * 9, 0, 1)
+        return 1 - np.maximum(spots * np.float32(0.62), dust * np.float32(0.45))
+    if pattern == "woven":
+        thread = noise(p * np.array([[210], [34], [210]], np.float32))
+        return 0.80 + 0.20 * height + 0.16 * (thread - np.float32(0.5))
+    if pattern == "perforated":
+        return 0.42 + 0.58 * np.clip(height * 3 + 1.6, 0, 1)
+    if pattern == "veined wood":
+        fibre = noise(p * np.array([[150], [7], [150]], np.float32))
+        return 0.86 + 0.17 * height + 0.24 * (fibre - np.float32(0.5))
+    if pattern == "grained":
+        return 0.97 + 0.07 * height
+    return np.ones(p.shape[1], np.float32)
+
+
+def _flat(p: Points) -> Floats:
+    return np.zeros(p.shape[1], np.float32)
+
+
+def _weave(p: Points) -> Floats:
+    """Threads over and under each other, on whichever two directions the surface runs along."""
+    scale = np.float32(2 * np.pi * 23)
+    around = np.arctan2(p[0], p[2]) * np.float32(0.62)
+    return np.asarray(np.sin(around * scale) * np.sin(p[1] * scale), np.float32)
+
+
+def _holes(p: Points) -> Floats:
+    scale = np.float32(24)
+    x = p[0] * scale
+    y = p[1] * scale
+    shifted = x + np.float32(0.5) * (np.floor(y) % 2)
+    dx, dy = shifted - np.floor(shifted) - np.float32(0.5), y - np.floor(y) - np.float32(0.5)
+    return np.clip((dx * dx + dy * dy) * np.float32(9) - 1, -1, 0.6).astype(np.float32)
+
+
+def _pebbles(p: Points) -> Floats:
+    return np.asarray(noise(p * np.float32(58)) + noise(p * np.float32(121)) * np.float32(0.5) - 0.75, np.float32)
+
+
+def _rings(p: Points) -> Floats:
+    wander = noise(p * np.array([[3.1], [0.9], [3.1]], np.float32)) * np.float32(2.6)
+    distance = np.sqrt((p[0] + np.float32(0.9)) ** 2 + (p[2] * np.float32(1.4) + np.float32(0.4)) ** 2)
+    return np.asarray(np.sin(distance * np.float32(46) + wander * np.float32(5)), np.float32)
+
+
+def _ribs(p: Points) -> Floats:
+    return np.asarray(np.cos(np.arctan2(p[0], p[2]) * np.float32(44)), np.float32)
+
+
+_RELIEFS: Mapping[Pattern, tuple[Callable[[Points], Floats], float]] = {
+    "plain": (_flat, 0.0),
+    "speckled": (_flat, 0.0),
+    "woven": (_weave, 0.0016),
+    "perforated": (_holes, 0.0012),
+    "grained": (_pebbles, 0.0022),
+    "veined wood": (_rings, 0.0),
+    "ribbed": (_ribs, 0.006),
+}
+
+
+def noise(p: Points) -> Floats:
+    """Smooth noise, 0 to 1, of unit scale: values at the corners of a lattice, blended (value noise)."""
+    whole = np.floor(p)
+    share = p - whole
+    share = share * share * (3 - 2 * share)
+    x, y, z = whole.astype(np.int32).view(np.uint32)
+    total = np.zeros(p.shape[1], np.float32)
+    for corner in range(8):
+        dx, dy, dz = corner & 1, corner >> 1 & 1, corner >> 2 & 1
+        hashed = _hash(x + np.uint32(dx), y + np.uint32(dy), z + np.uint32(dz))
+        weight = (share[0] if dx else 1 - share[0]) * (share[1] if dy else 1 - share[1])
+        weight = weight * (share[2] if dz else 1 - share[2])
+        total += weight * hashed
+    return total
+
+
+def _hash(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Floats:
+    """A number from 0 to 1 that depends on three integers and looks random (after Jarzynski and Olano, 2020)."""
+    mixed = x * np.uint32(0x8DA6B343) ^ y * np.uint32(0xD8163841) ^ z * np.uint32(0xCB1AB31F)
+    mixed ^= mixed >> np.uint32(15)
+    mixed *= np.uint32(0x2C1B3C6D)
+    mixed ^= mixed >> np.uint32(12)
+    mixed *= np.uint32(0x297A2D39)
+    mixed ^= mixed >> np.uint32(15)
+    return (mixed >> np.uint32(8)).astype(np.float32) / np.float32(1 << 24)
