@@ -15,6 +15,7 @@ from asset_pipeline.campaign.brief import campaign_ids
 from asset_pipeline.campaign.partitions import campaigns
 from asset_pipeline.catalog.product import Product
 from asset_pipeline.catalog.reader import catalog_fingerprint, read_catalog
+from asset_pipeline.catalog.records import load_photograph_files
 from asset_pipeline.errors import PipelineError
 from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.prompts.records import prompts_from
@@ -83,7 +84,9 @@ def campaign_files(context: dg.SensorEvaluationContext, data: dg.ResourceParam[P
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
-def product_feeds(context: dg.SensorEvaluationContext, data: dg.ResourceParam[Path]) -> dg.SensorResult:
+def product_feeds(
+    context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store], data: dg.ResourceParam[Path]
+) -> dg.SensorResult:
     """Runs the campaigns whose prompts change when the feeds in data/catalog change."""
     seen = Seen.model_validate_json(context.cursor or "{}")
     folder = catalog_fingerprint(data / "catalog")
@@ -94,7 +97,7 @@ def product_feeds(context: dg.SensorEvaluationContext, data: dg.ResourceParam[Pa
         return dg.SensorResult(
             skip_reason="files are changing; waiting until they rest", cursor=waiting.model_dump_json()
         )
-    products = read_catalog(data / "catalog").products
+    products = read_catalog(data / "catalog", known=load_photograph_files(store)).products
     seen, requests = requests_for(seen, dict(prompt_states(products, data)))
     seen = seen.model_copy(update={"settled": folder})
     runs = [

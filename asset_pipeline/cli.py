@@ -28,6 +28,7 @@ from asset_pipeline.candidates.records import (
 )
 from asset_pipeline.candidates.summary import contact_sheet_of
 from asset_pipeline.catalog.reader import read_catalog
+from asset_pipeline.catalog.records import load_photograph_files
 from asset_pipeline.catalog.report import hygiene_report
 from asset_pipeline.definitions import PLACES, STREAMS, defs, open_store, providers, s3_resource
 from asset_pipeline.errors import InvalidFile, NotFound, PipelineError
@@ -86,7 +87,7 @@ def plan(campaigns: Sequence[str], *, changed: bool, as_json: bool) -> None:
     CAMPAIGNS are all campaigns if none is named.
     """
     store = _store()
-    products = read_catalog(PLACES.data / "catalog").products
+    products = read_catalog(PLACES.data / "catalog", known=load_photograph_files(store)).products
     plans = [_plan(store, campaign, products) for campaign in campaigns or campaign_ids(PLACES.data)]
     if changed:
         plans = [each for each in plans if each.make]
@@ -254,11 +255,11 @@ def pack(older_than_days: float) -> None:
     """Roll old event files into Parquet, so that folders stay small. Nothing is lost; safe at any time."""
     store = _store()
     for stream in STREAMS:
-        rolled = sum(
+        rolled = [
             store.events.pack(stream, partition, older_than=timedelta(days=older_than_days))
             for partition in store.events.partitions(stream)
-        )
-        console.print(f"{stream.name}: {rolled} events packed")
+        ]
+        console.print(f"{stream.name}: {sum(rolled)} events packed")
 
 
 def _store() -> Store:

@@ -22,7 +22,7 @@ from asset_pipeline.candidates.request import Provider
 from asset_pipeline.candidates.worker import HEARTBEATS
 from asset_pipeline.catalog import checks as catalog_checks
 from asset_pipeline.catalog.asset import catalog
-from asset_pipeline.catalog.records import FEEDS, FINDINGS, PRODUCTS
+from asset_pipeline.catalog.records import FEEDS, FINDINGS, PHOTOGRAPH_FILES, PRODUCTS
 from asset_pipeline.errors import PipelineError
 from asset_pipeline.exports import checks as exports_checks
 from asset_pipeline.exports.asset import exports
@@ -51,16 +51,19 @@ from asset_pipeline.selection import checks as selection_checks
 from asset_pipeline.selection.asset import selection
 from asset_pipeline.selection.decision import DECISIONS
 from asset_pipeline.selection.records import SELECTION
+from asset_pipeline.store.events import EventStream
 from asset_pipeline.store.store import Store
+from asset_pipeline.store.tables import Table
 from asset_pipeline.store.views import write_views
 from asset_pipeline.targets.local_folder import LocalFolder
 
 ASSETS = (catalog, prompts, candidates, scores, selection, exports)
 CHECKS = (catalog_checks, candidates_checks, scores_checks, selection_checks, exports_checks)
-TABLES = (
+TABLES: tuple[Table[Any], ...] = (
     PRODUCTS,
     FINDINGS,
     FEEDS,
+    PHOTOGRAPH_FILES,
     PROMPTS,
     PROMPT_FAILURES,
     CANDIDATES,
@@ -69,7 +72,7 @@ TABLES = (
     SELECTION,
     EXPORTED_FILES,
 )
-STREAMS = (ATTEMPTS, HEARTBEATS, DECISIONS, RECEIPTS)
+STREAMS: tuple[EventStream[Any], ...] = (ATTEMPTS, HEARTBEATS, DECISIONS, RECEIPTS)
 VIEWS = (
     """CREATE VIEW lineage AS
        SELECT exports.path, exports.sha256, exports.channel, exports.campaign, exports.sku,
@@ -253,15 +256,14 @@ def build(places: Places, environ: Mapping[str, str]) -> dg.Definitions:
         "targets": targets(places),
         "facts": facts,
     }
-    definitions = dg.Definitions(
-        assets=ASSETS,
+    return dg.Definitions(
+        assets=dg.map_asset_specs(lambda spec: _with_version(spec, versions), ASSETS),
         asset_checks=dg.load_asset_checks_from_modules(CHECKS),
         jobs=[campaign_job, delivery_job],
         sensors=SENSORS,
         resources=resources,
         executor=executor(environ),
     )
-    return definitions.map_asset_specs(func=lambda spec: _with_version(spec, versions))
 
 
 def _with_version(spec: dg.AssetSpec, versions: Mapping[str, str]) -> dg.AssetSpec:

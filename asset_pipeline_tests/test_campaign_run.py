@@ -101,7 +101,7 @@ def test_a_campaign_goes_from_its_feed_to_exported_pictures_and_a_second_run_mak
     after = {path: path.stat().st_mtime_ns for path in project.data.joinpath("store").rglob("*.parquet")}
     assert after == files
 
-    checks = [evaluation for evaluation in second.get_asset_check_evaluations()]
+    checks = list(second.get_asset_check_evaluations())
     assert {check.asset_key.to_user_string() for check in checks} == {
         "catalog",
         "candidates",

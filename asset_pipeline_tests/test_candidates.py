@@ -27,7 +27,13 @@ from asset_pipeline.candidates.records import CANDIDATES, collect, load_candidat
 from asset_pipeline.candidates.request import Profile
 from asset_pipeline.candidates.wanted import Wanted, want_candidates, wanted_sha256
 from asset_pipeline.candidates.worker import HEARTBEATS, Heartbeat, Worker, is_alive, working
-from asset_pipeline.errors import BudgetExceeded, ProviderRefused, ProviderUnavailable, UnfinishedRun
+from asset_pipeline.errors import (
+    BudgetExceeded,
+    ProviderError,
+    ProviderRefused,
+    ProviderUnavailable,
+    UnfinishedRun,
+)
 from asset_pipeline.prompts.prompt import Prompt
 from asset_pipeline.store.store import Store
 from asset_pipeline_tests.drawing import Drawing
@@ -211,7 +217,9 @@ def test_what_failed_is_tried_again_by_the_next_run(store: Store) -> None:
 
 
 def test_a_provider_that_is_down_is_left_alone_and_the_run_says_so(store: Store) -> None:
-    down = {f"picture {number}": ProviderUnavailable("down") for number in range(50)}
+    down: dict[str, ProviderError] = {
+        f"picture {number}": ProviderUnavailable("down") for number in range(50)
+    }
     provider = Drawing(failures=down)
     with pytest.raises(ProviderUnavailable, match="in a row"):
         run(store, order(provider, prompts=50))

@@ -17,6 +17,8 @@ from asset_pipeline.selection.records import decide, load_decisions
 from asset_pipeline.store.events import Event
 from asset_pipeline.store.store import Store
 
+APPROVE: Verdict = "approve"
+REJECT: Verdict = "reject"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -163,7 +165,7 @@ entries = st.lists(
     st.tuples(
         st.floats(-1, 1),
         st.booleans(),
-        st.sampled_from(["", "approve", "reject"]),
+        st.sampled_from((None, APPROVE, REJECT)),
         st.sampled_from(["p1", "p2"]),
     ),
     max_size=6,
@@ -175,7 +177,7 @@ entries = st.lists(
             passes=passes,
             prompt=prompt,
             decisions=(decision(number, verdict),) if verdict else (),
-        )  # type: ignore[arg-type]
+        )
         for number, (quality, passes, verdict, prompt) in enumerate(drawn)
     ]
 )

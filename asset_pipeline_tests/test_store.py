@@ -583,7 +583,7 @@ def test_readers_and_writers_do_not_notice_that_others_pack(store: Store) -> Non
     is_over = threading.Event()
 
     def append(thread: int) -> None:
-        for number in range(20):
+        for number in range(8):
             name = f"{thread}-{number}"
             if Events(store.files).append(VOTES, "spring", name, Vote(by=name), now=NOON):
                 acknowledged.append(name)
@@ -609,7 +609,7 @@ def test_readers_and_writers_do_not_notice_that_others_pack(store: Store) -> Non
         for thread in [*writers, *packers]:
             thread.result()
     assert [event.body.by for event in store.events.read(VOTES, "spring")] == sorted(acknowledged)
-    assert len(acknowledged) == 40
+    assert len(acknowledged) == 16
 
 
 # --- images ---

@@ -5,7 +5,7 @@ read, or is not what was recorded, is an answer here and not an error.
 """
 
 import io
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
@@ -26,7 +26,7 @@ State = Literal["holds", "altered", "missing", "not checked"]
 """``not checked``: nothing here says what it should be, or it is not here to look at."""
 
 UNREADABLE = (BrokenFact, ValueError, KeyError, TypeError)
-"""What reading a fact raises that is not what it should be. A store that cannot be reached is no such case."""
+"""What reading a broken fact raises. A store that cannot be reached raises something else."""
 _SHOWN_DIGITS = 12
 
 
@@ -61,10 +61,10 @@ def look_up(
     column, value = key
     complaints: list[str] = []
     others: list[Recorded[Row]] = []
-    for columns, wanted in (("fact_sha256", fact_sha256), (column, value)):
+    for looked_at, wanted in (("fact_sha256", fact_sha256), (column, value)):
         if wanted is None:
             continue
-        for name in materialisations_with(store, table, partition, (columns,), (wanted,)):
+        for name in materialisations_with(store, table, partition, looked_at, wanted):
             try:
                 rows = read_materialisation(store, table, partition, name)
             except UNREADABLE as error:
@@ -84,23 +84,30 @@ def look_up(
 
 
 def materialisations_with(
-    store: Store, table: Table[Any], partition: str, columns: Sequence[str], values: Collection[str]
+    store: Store, table: Table[Any], partition: str, column: str, value: str
 ) -> Iterator[str]:
-    """The materialisations, newest first, in which one of the columns has one of the values.
+    """The materialisations, newest first, in which the column has the value.
 
-    Reads those columns and nothing else, which is ten times faster than reading rows. A file that cannot be
-    read so is named too: whoever reads its rows learns why.
+    A file that cannot be read is named too: whoever reads its rows learns why.
     """
-    wanted = pa.array(sorted(values))
+    for name, rows in scan(store, table, partition, (column,)):
+        if rows is None or pc.any(pc.equal(rows[column], value)).as_py():
+            yield name
+
+
+def scan(
+    store: Store, table: Table[Any], partition: str, columns: Sequence[str]
+) -> Iterator[tuple[str, pa.Table | None]]:
+    """A few columns of each materialisation, newest first; none of one that cannot be read.
+
+    Eight times faster than reading rows, which are hashed: good to find out where to look, and no more.
+    """
     for name in reversed(store.facts.materialisations(table, partition)):
         try:
             data = store.files.read(_place(table, partition, name))
-            flat = pq.read_table(io.BytesIO(data), columns=list(columns))
-            met = any(pc.any(pc.is_in(flat[column], wanted)).as_py() for column in columns)
+            yield name, pq.read_table(io.BytesIO(data), columns=list(columns)).select(columns)
         except (pa.ArrowException, FileNotFoundError, KeyError):
-            met = True
-        if met:
-            yield name
+            yield name, None
 
 
 def read_materialisation(
@@ -148,7 +155,8 @@ def worst(states: Collection[State]) -> State:
 
 def _found(table: Table[Row], recorded: Recorded[Row], *, is_named: bool) -> Finding[Row]:
     if is_named:
-        return Finding("holds", f"its content has the hash {short(recorded.fact_sha256)} that is named", recorded)
+        words = f"its content has the hash {short(recorded.fact_sha256)} that is named"
+        return Finding("holds", words, recorded)
     words = f"no record that holds names its hash; the newest one of {table.name} is intact"
     return Finding("not checked", words, recorded)
 

@@ -1,7 +1,6 @@
 """Images for every prompt of the campaign, before anyone has judged them.
 
-Three ops, so that several GPUs can share a campaign: plan the shards, make each, collect. A shard is a
-part of a campaign, never a single image. What a killed run finished is kept; the next makes only the rest.
+Cut into shards, so that several GPUs can share a campaign. The next run makes only what a killed one did not.
 """
 
 from collections.abc import Iterator
@@ -46,9 +45,9 @@ def plan_shards(
 def generate_shard(context: dg.OpExecutionContext, shard: Plan, workshop: Making) -> Plan:
     """Make the missing images of a shard."""
     order = order_for(workshop, context.partition_key, afresh=shard["afresh"])
+    mine = order.shard(shard["index"], shard["of"])
     with working(workshop.store, context.run_id) as worker:
         try:
-            mine = order.shard(shard["index"], shard["of"])
             return produce(mine, workshop.store, worker, context.log.info).summary()
         except ProviderUnavailable as error:
             raise dg.RetryRequested(max_retries=2, seconds_to_wait=20) from error
@@ -62,10 +61,8 @@ def collect_candidates(
     campaign = context.partition_key
     made = collect(order_for(workshop, campaign), workshop.store, planned_sha256=manifest["wanted"])
     record_candidates(workshop.store, campaign, made, run_id=context.run_id)
-    version = dg.DataVersion(candidates_sha256(made))
-    return dg.MaterializeResult(
-        data_version=version, metadata=shown(describe_candidates(workshop.store, made, shards))
-    )
+    metadata = shown(describe_candidates(workshop.store, made, shards))
+    return dg.MaterializeResult(data_version=dg.DataVersion(candidates_sha256(made)), metadata=metadata)
 
 
 @dg.graph_asset(

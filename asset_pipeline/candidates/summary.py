@@ -1,14 +1,18 @@
 """What a person wants to see of a campaign's candidates."""
 
 import base64
+import io
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from PIL import Image
+
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.pictures.contact_sheet import Cell, State, contact_sheet
-from asset_pipeline.pictures.decode import decode
+from asset_pipeline.pictures.decode import Pixels, decode
 from asset_pipeline.pictures.encode import thumbnail
 from asset_pipeline.store.store import Store
 
@@ -16,6 +20,10 @@ SHEET_CELLS = 24
 SHEET_BYTES = 90_000
 """Dagster keeps about four bytes for each byte of metadata, so that a sheet stays small."""
 
+
+INLINE = 4
+INLINE_CHARACTERS = 1000
+"""Dagster's UI shows Markdown shorter than this in place, and longer one behind a click."""
 
 SheetCell = tuple[str, str, State | None]
 """An image's hash, its caption and its state."""
@@ -27,6 +35,27 @@ def sheet_markdown(store: Store, cells: Sequence[SheetCell]) -> str:
         return "no pictures"
     picture = contact_sheet_of(store, cells, shown=SHEET_CELLS, cell_px=170, max_bytes=SHEET_BYTES)
     return f"![contact sheet](data:image/jpeg;base64,{base64.b64encode(picture).decode()})"
+
+
+def inline_pictures(store: Store, cells: Sequence[SheetCell]) -> dict[str, str]:
+    """Thumbnails so small that Dagster shows them in place, by what they are called in its table."""
+    shown = [
+        (caption, _inline(decode(store.images.get(sha256)).pixels)) for sha256, caption, _ in cells[:INLINE]
+    ]
+    return {
+        f"picture {place}: {caption}": picture for place, (caption, picture) in enumerate(shown, 1) if picture
+    }
+
+
+def _inline(pixels: Pixels) -> str | None:
+    """A picture as Markdown of fewer characters than Dagster shows in place, as large as that allows."""
+    for side, quality in itertools.product((128, 112, 96, 80, 64), (45, 30, 15)):
+        picture = io.BytesIO()
+        Image.fromarray(thumbnail(pixels, side)).save(picture, "WEBP", quality=quality, method=6)
+        markdown = f"![picture](data:image/webp;base64,{base64.b64encode(picture.getvalue()).decode()})"
+        if len(markdown) < INLINE_CHARACTERS:
+            return markdown
+    return None
 
 
 def contact_sheet_of(
@@ -46,7 +75,9 @@ def describe_candidates(
 ) -> dict[str, Any]:
     """Counts, cost, speed and a contact sheet."""
     states = Counter(candidate.state for candidate in candidates)
-    made = [candidate for candidate in candidates if candidate.image_sha256]
+    made: list[SheetCell] = [
+        (each.image_sha256, f"{each.sku} {each.asset_type}", None) for each in candidates if each.image_sha256
+    ]
     wall = max((shard["wall_seconds"] for shard in shards), default=0.0)
     return {
         "candidates": len(candidates),
@@ -61,10 +92,8 @@ def describe_candidates(
         "images per second": round(sum(shard["made"] for shard in shards) / wall, 3) if wall else 0.0,
         "provider utilisation": max((shard["provider_utilisation"] for shard in shards), default=0.0),
         "refusals": refusals_table(candidates),
-        "contact sheet": sheet_markdown(
-            store, [(each.image_sha256 or "", f"{each.sku} {each.asset_type}", None) for each in made]
-        ),
-    }
+        "contact sheet": sheet_markdown(store, made),
+    } | inline_pictures(store, made)
 
 
 def candidates_sha256(candidates: Sequence[Candidate]) -> str:

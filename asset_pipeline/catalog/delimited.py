@@ -38,7 +38,9 @@ def read_delimited(text: TextIO) -> Sheet:
     records = _records(lines, delimiter)
     header = next((cells for cells in records if not cells or not _is_empty(cells)), None)
     if not header:
-        raise UnreadableFeed("the file is empty" if header is None else "the quotes in its header do not pair up")
+        raise UnreadableFeed(
+            "the file is empty" if header is None else "the quotes in its header do not pair up"
+        )
     columns, remarks = _columns(header)
     return Sheet(columns, _rows(columns, records, lines, delimiter), remarks)
 
@@ -90,7 +92,9 @@ def _find_delimiter(sample: Sequence[str]) -> str:
 
 def _fit(sample: Sequence[str], delimiter: str) -> float:
     try:
-        widths = [len(cells) for cells in csv.reader(sample, delimiter=delimiter, skipinitialspace=True) if cells]
+        widths = [
+            len(cells) for cells in csv.reader(sample, delimiter=delimiter, skipinitialspace=True) if cells
+        ]
     except csv.Error:
         return 0.0
     if not widths or widths[0] == 1:
@@ -128,7 +132,9 @@ def _rows(
             continue
         if len(cells) < len(columns) and not _is_empty(cells):
             remarks = (*remarks, _too_few(len(cells), len(columns)))
-        filled = {column: cell for column, cell in zip(columns, cells, strict=False) if cell and not cell.isspace()}
+        filled = {
+            column: cell for column, cell in zip(columns, cells, strict=False) if cell and not cell.isspace()
+        }
         yield Row(number, filled, fingerprint(cells), remarks)
 
 
@@ -153,7 +159,12 @@ def _columns(header: Sequence[str]) -> tuple[tuple[str, ...], list[Remark]]:
         known = {column.casefold() for column in names}
         if name.casefold() in known:
             remarks.append(
-                Remark("warning", "repeated_column", f"the column {name!r} is there twice; the first counts", name)
+                Remark(
+                    "warning",
+                    "repeated_column",
+                    f"the column {name!r} is there twice; the first counts",
+                    name,
+                )
             )
             names.append(f"{name} (column {place})")
         else:
@@ -181,4 +192,6 @@ def _too_many(found: int, expected: int) -> Remark:
 
 
 def _too_few(found: int, expected: int) -> Remark:
-    return Remark("warning", "too_few_cells", f"{found} cells for {expected} columns; the last are taken as blank")
+    return Remark(
+        "warning", "too_few_cells", f"{found} cells for {expected} columns; the last are taken as blank"
+    )

@@ -1,6 +1,5 @@
 """What a dialect is: a way of writing products into rows, recognised by what the feed holds."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,7 +9,9 @@ from typing import Protocol
 from asset_pipeline.catalog.product import PhotographRole
 from asset_pipeline.catalog.rows import NoProduct, Remark, Row
 
-_ROLE = re.compile(r"[-_](side|top|detail|logo|style)$", re.IGNORECASE)
+_ROLES: dict[str, PhotographRole] = {
+    "-side": "side", "-top": "top", "-detail": "detail", "-logo": "logo", "-style": "style"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class PhotographReference:
 
     path: str
     """A path relative to the feed, or a URL, as the feed has it."""
-    role: PhotographRole = "base"
+    role: PhotographRole | None = None
+    """None where the feed does not tell: the first of those that are found is the main view."""
     other_names: tuple[str, ...] = ()
     """Names that the file may have instead, best first."""
 
@@ -73,21 +75,17 @@ class Dialect(Protocol):
 def photographs_from(
     paths: Iterable[str], other_names: Mapping[str, tuple[str, ...]] | None = None
 ) -> tuple[PhotographReference, ...]:
-    """Give photographs their roles: by ``-side``, ``-top``, ``-detail``, ``-logo``, ``-style`` in the name.
+    """References to photographs, each once, with the role that the end of the file's name tells.
 
-    The first without is the main view, ``base``; further ones show more of the product: ``detail``.
+    ``-side``, ``-top``, ``-detail``, ``-logo`` and ``-style`` do; without one of these, the role depends on
+    which photographs there are.
     """
-    references: list[PhotographReference] = []
-    for path in dict.fromkeys(path.strip() for path in paths if path.strip()):
-        named = _ROLE.search(PurePosixPath(path.replace("\\", "/")).stem)
-        has_base = any(reference.role == "base" for reference in references)
-        role = named.group(1).lower() if named else "detail" if has_base else "base"
-        references.append(PhotographReference(path, _as_role(role), (other_names or {}).get(path, ())))
-    return tuple(references)
+    return tuple(
+        PhotographReference(path, _role(path), (other_names or {}).get(path, ()))
+        for path in dict.fromkeys(path.strip() for path in paths if path.strip())
+    )
 
 
-def _as_role(name: str) -> PhotographRole:
-    roles: dict[str, PhotographRole] = {
-        "base": "base", "side": "side", "top": "top", "detail": "detail", "logo": "logo", "style": "style"
-    }  # fmt: skip
-    return roles[name]
+def _role(path: str) -> PhotographRole | None:
+    name = PurePosixPath(path.replace("\\", "/")).stem.lower()
+    return next((role for end, role in _ROLES.items() if name.endswith(end)), None)

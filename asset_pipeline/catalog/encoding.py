@@ -58,7 +58,9 @@ def find_encoding(data: bytes) -> Encoding:
         return Encoding(unmarked)
     sample = data[:_SAMPLE]
     if sum(byte < 9 or 13 < byte < 32 for byte in sample) > _BINARY * len(sample):  # noqa: PLR2004 - ASCII's blanks
-        raise UnreadableFeed("this is a binary file of an unknown kind; the reader knows CSV, JSON and Parquet")
+        raise UnreadableFeed(
+            "this is a binary file of an unknown kind; the reader knows CSV, JSON and Parquet"
+        )
     if _is_utf8(data):
         return Encoding("utf-8")
     return _not_quite_utf8(data)
@@ -90,7 +92,9 @@ def _not_quite_utf8(data: bytes) -> Encoding:
     if broken < _FEW * (others - broken):
         return Encoding(
             "utf-8",
-            remark=Remark("warning", "broken_characters", f"{broken} places are not UTF-8; “\ufffd” stands there"),
+            remark=Remark(
+                "warning", "broken_characters", f"{broken} places are not UTF-8; “\ufffd” stands there"
+            ),
         )
     try:
         for _ in codecs.iterdecode(_chunks(data), "cp1252"):

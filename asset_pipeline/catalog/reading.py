@@ -45,14 +45,18 @@ def read_sheet(data: bytes) -> Sheet:
 
 
 def _read_json(text: io.TextIOWrapper) -> Sheet:
-    """JSON lines if any of the first lines is an object by itself, else one document."""
+    """JSON lines if the first line is an object by itself, else a document, else lines after all."""
     lines = list(itertools.islice(text, _PEEK))
-    if any(isinstance(_loaded(line), Mapping) for line in lines):
+    first = next((line for line in lines if not line.isspace()), "")
+    if isinstance(_loaded(first), Mapping):
         return _sheet(_json_lines(itertools.chain(lines, text)))
     text.seek(0)
     try:
         document = _loads(text.read().lstrip("\ufeff"))
     except ValueError as error:
+        if any(isinstance(_loaded(line), Mapping) for line in lines):
+            text.seek(0)
+            return _sheet(_json_lines(text))
         raise UnreadableFeed(f"this is no JSON: {error}") from error
     records = document if isinstance(document, list) else [document]
     return _sheet(_row(number, record) for number, record in enumerate(records, start=1))

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from pydantic_core import to_jsonable_python
 
+_LONGEST_NUMBER = 30
+"""Digits. ``1E+999999`` is not written out."""
+
 Level = Literal["note", "repaired", "warning", "refused"]
 
 
@@ -66,18 +69,19 @@ def is_blank(value: Any) -> bool:
 
 def cell_text(value: Any) -> str:
     """A cell as text: lists joined by ``|``, whole numbers without ``.0``, objects as JSON."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Decimal) and value.is_finite():
-        return str(value) if abs(value.adjusted()) > 30 else format(value, "f")  # noqa: PLR2004 - 1E+999999
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
     if isinstance(value, list | tuple):
         return "|".join(cell_text(part) for part in value)
     if isinstance(value, Mapping):
         return json.dumps(to_jsonable_python(value), ensure_ascii=False, sort_keys=True)
-    return str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal | float):
+        return _number_text(value)
+    return "" if value is None else str(value)
+
+
+def _number_text(value: Decimal | float) -> str:
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else str(value)
+    is_short = value.is_finite() and abs(value.adjusted()) < _LONGEST_NUMBER
+    return format(value, "f") if is_short else str(value)

@@ -46,9 +46,9 @@ _WEAK_EDGE = 9.0
 _WEAK_EDGE_SHARE = 0.15
 _BACKGROUND_EDGE = 2.2
 """dE per pixel, at the working size, that no plain background or soft shadow has."""
-_BACKGROUND_EDGE_LENGTH = 0.075
+_BACKGROUND_EDGE_LENGTH = 0.045
 """The length of such an edge, as a share of the photograph's longer side, that is no grain or dust. Among 54
-catalog photographs, good cuts had at most 0.06; those that lost a light part of the product, 0.13 or more."""
+catalog photographs, good cuts had at most 0.02; those that lost a part of the product, 0.05 or more."""
 _SHADOW_SLOPE = 1.6
 """dE per pixel, at the working size, up to which a darker place is a soft shadow and not a product's edge."""
 _TINT = 7.0

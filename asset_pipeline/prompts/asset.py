@@ -28,7 +28,7 @@ def prompts(
     """See the module."""
     campaign = context.partition_key
     written = prompts_from(load_products(store), data, campaign)
-    record_prompts(store, campaign, written, run_id=context.run_id)
+    record_prompts(store, campaign, written, run_id=context.run.run_id)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(fingerprint([prompt.prompt_id for prompt in written.prompts])),
         metadata=shown(describe_prompts(written)),

@@ -71,7 +71,7 @@ def cylinder(radius: float, height: float, rounding: float = 0.02) -> Field:
     def field(p: Points) -> Floats:
         across = np.sqrt(p[0] * p[0] + p[2] * p[2]) - np.float32(radius - rounding)
         along = np.abs(p[1]) - np.float32(height / 2 - rounding)
-        return _corner(across, along) - np.float32(rounding)
+        return corner(across, along) - np.float32(rounding)
 
     return field
 
@@ -152,9 +152,10 @@ def smooth(points: Sequence[tuple[float, float]], steps: int = 160) -> Polyline:
 
 
 def revolved(outline: Polyline) -> Field:
-    """An outline (radius, height), drawn from the axis to the axis, turned around the y axis."""
-    mirrored = outline[::-1] * (-1, 1)
-    planar = inside_of(np.concatenate([outline, mirrored]), half=True)
+    """An outline (radius, height) turned around the y axis; it begins and ends on the axis, or stays off it."""
+    on_axis = outline[0, 0] == 0
+    # Without its other half, the axis itself would count as an edge.
+    planar = inside_of(np.concatenate([outline, outline[::-1] * (-1, 1)]) if on_axis else outline, half=True)
     return lambda p: planar(np.sqrt(p[0] * p[0] + p[2] * p[2]), p[1])
 
 
@@ -163,7 +164,7 @@ def extruded(outline: Polyline, depth: float, rounding: float = 0.02) -> Field:
     planar = inside_of(outline)
 
     def field(p: Points) -> Floats:
-        return _corner(
+        return corner(
             planar(p[0], p[1]) + np.float32(rounding), np.abs(p[2]) - np.float32(depth / 2 - rounding)
         ) - np.float32(rounding)
 
@@ -194,6 +195,11 @@ def inside_of(outline: Polyline, *, half: bool = False) -> Planar:
     unsigned, _ = _nearest_on(closed, xs, ys)
     sign = np.stack([_inside_row(closed, xs, float(y)) for y in ys])
     return _lookup(np.where(sign, -unsigned, unsigned), float(xs[0]), float(ys[0]))
+
+
+def path_distance(path: Polyline) -> Planar:
+    """The distance of an open path in a plane, never negative, by table."""
+    return _path_tables(path)[0]
 
 
 def _path_tables(path: Polyline) -> tuple[Planar, Planar]:
@@ -271,7 +277,7 @@ def _lookup(table: Floats, left: float, low: float, *, grows: bool = True) -> Pl
         beyond_x = np.maximum(np.maximum(np.float32(left) - x, x - np.float32(right)), 0)
         beyond_y = np.maximum(np.maximum(np.float32(low) - y, y - np.float32(high)), 0)
         beyond = np.sqrt(beyond_x * beyond_x + beyond_y * beyond_y)
-        return np.where(beyond > 0, beyond + np.float32(TABLE_MARGIN), below)
+        return np.maximum(below - beyond, np.where(beyond > 0, beyond + np.float32(TABLE_MARGIN), below))
 
     return planar
 
@@ -384,9 +390,17 @@ def stretched(field: Field, x: float = 1.0, y: float = 1.0, z: float = 1.0) -> F
     return lambda p: field(p / factors) * least
 
 
-def above(height: float) -> Field:
-    """Everything above a height."""
-    return lambda p: np.float32(height) - p[1]
+def clad(solid: Field, *layers: tuple[float, Field]) -> Field:
+    """A solid that is thicker within some regions; the solid is asked but once."""
+
+    def field(p: Points) -> Floats:
+        bare = solid(p)
+        nearest = bare
+        for thickness, region in layers:
+            nearest = np.minimum(nearest, np.maximum(bare - np.float32(thickness), region(p)))
+        return nearest
+
+    return field
 
 
 def rotation(x: float, y: float, z: float) -> Floats:
@@ -398,8 +412,8 @@ def rotation(x: float, y: float, z: float) -> Floats:
     return np.asarray(around_z @ around_y @ around_x, np.float32)
 
 
-def _corner(first: Floats, second: Floats) -> Floats:
-    """The distance to the corner of two half spaces at right angles."""
+def corner(first: Floats, second: Floats) -> Floats:
+    """The distance to what lies in both of two fields that are at right angles to each other."""
     outside = np.sqrt(np.maximum(first, 0) ** 2 + np.maximum(second, 0) ** 2)
     return np.asarray(outside + np.minimum(np.maximum(first, second), 0), np.float32)
 

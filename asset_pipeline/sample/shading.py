@@ -66,11 +66,11 @@ def shade(traced: Traced, shape: Shape, look: Look, *, light: str = "left", labe
     count = len(traced.pixel)
     colour, normal = np.empty((3, count), np.float32), traced.normal.copy()
     properties = np.empty((5, count), np.float32)
-    for index, part in enumerate(shape.parts):
-        here = np.flatnonzero(traced.part == index)
+    for index, role in enumerate(shape.roles):
+        here = np.flatnonzero(traced.role == index)
         if not len(here):
             continue
-        material = look.get(part.role, look["body"])
+        material = look.get(role, look["body"])
         surface, place = material.surface, traced.position[:, here]
         height, depth = relief(material.pattern, place)
         if depth:
@@ -80,7 +80,7 @@ def shade(traced: Traced, shape: Shape, look: Look, *, light: str = "left", labe
             [[surface.roughness], [surface.facing], [surface.metallic], [surface.sheen], [surface.glow]],
             np.float32,
         )
-        if label is not None and shape.front is not None and part.role == shape.front.role:
+        if label is not None and shape.front is not None and role == shape.front.role:
             ink, opacity = printed(label, *shape.front.coordinates(place))
             colour[:, here] += (ink - colour[:, here]) * opacity
             properties[0, here] += (np.float32(0.45) - properties[0, here]) * opacity * np.float32(label.paper)
@@ -115,7 +115,8 @@ def _light(traced: Traced, colour: Points, normal: Points, properties: Floats, l
     facing_eye = np.clip((normal * eye).sum(axis=0), 0.02, 1)
 
     towards_key = key @ normal
-    direct = np.clip((towards_key + np.float32(0.25)) / np.float32(1.25), 0, 1) * lit
+    wrapped = np.clip((towards_key + np.float32(0.4)) / np.float32(1.4), 0, 1) * open_share
+    direct = np.float32(0.76) * np.clip(towards_key, 0, 1) * lit + np.float32(0.24) * wrapped
     fill = np.array([-key[0], 0.25, 0.75], np.float32)
     fill /= np.sqrt((fill * fill).sum())
     second = np.clip((fill @ normal + np.float32(0.45)) / np.float32(1.45), 0, 1) * open_share

@@ -1,11 +1,19 @@
 """A product's form: parts with a surface each, and the front that words may be printed on."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from asset_pipeline.sample.fields import Field, Floats, Points
+
+EXTENT = 1.7
+"""Shapes stay within this distance of the y axis, along x and z, and below twice as much."""
+
+_SKIN = np.float32(0.002)
+"""A point on a surface may lie this far outside a region that ends at the surface."""
 
 Role = Literal["body", "trim", "accent", "dark", "light", "bright", "wood", "inside"]
 """What a part is to the product. A look gives each role a material: ``body`` is what the product's colour
@@ -14,10 +22,30 @@ names, ``trim`` and ``accent`` go with it, ``bright`` is polished metal."""
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a product with one material."""
+    """A piece of a product with one material, or with others inlaid in it."""
 
     role: Role
     field: Field
+    inlays: tuple[tuple[Role, Field], ...] = ()
+    """Other roles within regions of its surface; of several, the last one."""
+
+    @cached_property
+    def bounds(self) -> tuple[Floats, Floats]:
+        """The corners (3 × 1 each) of a box around it, found on a grid."""
+        ticks = np.linspace(-EXTENT, EXTENT, 45, dtype=np.float32)
+        heights = np.linspace(-0.05, 2 * EXTENT, 45, dtype=np.float32)
+        grid = np.stack(np.meshgrid(ticks, heights, ticks, indexing="ij")).reshape(3, -1)
+        step = np.float32(max(ticks[1] - ticks[0], heights[1] - heights[0]))
+        near = grid[:, self.field(grid) < step * np.float32(np.sqrt(0.75))]
+        if not near.size:
+            raise ValueError(f"the {self.role} part lies outside the space that shapes are in")
+        return near.min(axis=1, keepdims=True) - step / 2, near.max(axis=1, keepdims=True) + step / 2
+
+    def distance_to_bounds(self, p: Points) -> Floats:
+        """How far points are from that box, 0 inside: no more than they are from the part."""
+        low, high = self.bounds
+        beyond = np.maximum(np.maximum(low - p, p - high), 0)
+        return np.asarray(np.sqrt((beyond * beyond).sum(axis=0)), np.float32)
 
 
 @dataclass(frozen=True)
@@ -60,11 +88,39 @@ class Shape:
 
     def distance(self, p: Points) -> Floats:
         """The signed distance of the whole."""
-        nearest = self.parts[0].field(p)
-        for part in self.parts[1:]:
-            nearest = np.minimum(nearest, part.field(p))
-        return nearest
+        return self._nearest(p)[0]
 
-    def part_at(self, p: Points) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-        """The index of the part whose surface is nearest."""
-        return np.argmin(np.stack([part.field(p) for part in self.parts]), axis=0)
+    @cached_property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles of its parts and inlays."""
+        every = (role for part in self.parts for role in (part.role, *(inlay for inlay, _ in part.inlays)))
+        return tuple(dict.fromkeys(every))
+
+    def role_at(self, p: Points) -> npt.NDArray[np.intp]:
+        """The role, as its place among the roles, of the surface nearest to points."""
+        nearest = self._nearest(p)[1]
+        found = np.zeros(p.shape[1], np.intp)
+        for index, part in enumerate(self.parts):
+            here = np.flatnonzero(nearest == index)
+            found[here] = self.roles.index(part.role)
+            for role, region in part.inlays:
+                found[here[region(p[:, here]) < _SKIN]] = self.roles.index(role)
+        return found
+
+    @cached_property
+    def bounds(self) -> tuple[Floats, Floats]:
+        """The corners (3 × 1 each) of a box around the whole."""
+        lows, highs = zip(*(part.bounds for part in self.parts), strict=True)
+        return np.minimum.reduce(lows), np.maximum.reduce(highs)
+
+    def _nearest(self, p: Points) -> tuple[Floats, npt.NDArray[np.intp]]:
+        """The least distance to a part, and which part; parts are asked only where they may be nearest."""
+        nearest = self.parts[0].field(p)
+        which = np.zeros(p.shape[1], np.intp)
+        for index, part in enumerate(self.parts[1:], start=1):
+            near = np.flatnonzero(part.distance_to_bounds(p) < nearest)
+            distance = part.field(p[:, near])
+            closer = distance < nearest[near]
+            nearest[near[closer]] = distance[closer]
+            which[near[closer]] = index
+        return nearest, which

@@ -37,8 +37,6 @@ _SHARP_TURN = 0.93
 """Neighbours whose normals have a smaller cosine are sampled finely."""
 _NORMAL_STEP = 0.0025
 _FRAMING_SIZE = 96
-_EXTENT = 1.7
-"""Shapes stay within this distance of the origin, along each axis."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,8 @@ class Traced:
     position: Points
     normal: Points
     towards_eye: Points
-    part: Indices
-    """The index of the part it shows."""
+    role: Indices
+    """What it shows, as a place among the shape's roles."""
     openness: Floats
     """How much of the sky and the room it sees, 0 to 1."""
     mirrored: Floats
@@ -81,11 +79,15 @@ def trace(
 ) -> Traced:
     """See a shape from a view, centred, its longer side filling a share of the picture."""
     seen_by = _framed(shape, view, fill)
-    low, high = bounds(shape)
+    low, high = shape.bounds
     pixel, weight, position, towards_eye = _samples(shape, seen_by, size)
     normal = _by_chunks(lambda p: _normals(shape.distance, p), position)
-    lifted = position + normal * np.float32(0.004)
-    mirror = 2 * (normal * towards_eye).sum(axis=0) * normal - towards_eye
+    role = _by_chunks(shape.role_at, position)
+    # Light changes little within a pixel: it is looked up once for each role that a pixel shows.
+    _, first, back = np.unique(pixel * len(shape.roles) + role, return_index=True, return_inverse=True)
+    place, out, eye = position[:, first], normal[:, first], towards_eye[:, first]
+    lifted = place + out * np.float32(0.004)
+    mirror = 2 * (out * eye).sum(axis=0) * out - eye
     return Traced(
         size=size,
         pixel=pixel,
@@ -93,32 +95,18 @@ def trace(
         position=position,
         normal=normal,
         towards_eye=towards_eye,
-        part=_by_chunks(shape.part_at, position),
-        openness=_by_chunks(lambda p, n: _openness(shape.distance, p, n), lifted, normal),
-        mirrored=_by_chunks(lambda p, d: _visible(shape.distance, p, d, 6.0, 1.2), lifted, mirror),
-        lit={
-            name: _by_chunks(lambda p, d=_spread(name): _visible(shape.distance, p, d, 9.0, 2.4), lifted)
-            for name in lights
-        },
+        role=role,
+        openness=_by_chunks(lambda p, n: _openness(shape.distance, p, n), lifted, out)[back],
+        mirrored=_by_chunks(lambda p, d: _visible(shape.distance, p, d, 6.0, 1.2), lifted, mirror)[back],
+        lit={name: _by_chunks(_towards(shape.distance, name), lifted)[back] for name in lights},
         floor=_floor(shape, seen_by, size, low, high),
     )
-
-
-@lru_cache(maxsize=64)
-def bounds(shape: Shape) -> tuple[Floats, Floats]:
-    """The corners (3 × 1 each) of a box around a shape, found on a grid."""
-    ticks = np.linspace(-_EXTENT, _EXTENT, 49, dtype=np.float32)
-    heights = np.linspace(-0.05, 2 * _EXTENT, 49, dtype=np.float32)
-    grid = np.stack(np.meshgrid(ticks, heights, ticks, indexing="ij")).reshape(3, -1)
-    near = grid[:, _by_chunks(shape.distance, grid) < 0.5 * np.sqrt(3) * (ticks[1] - ticks[0])]
-    step = ticks[1] - ticks[0]
-    return near.min(axis=1, keepdims=True) - step, near.max(axis=1, keepdims=True) + step
 
 
 @lru_cache(maxsize=256)
 def _framed(shape: Shape, view: View, fill: float) -> Camera:
     """The camera of a view, moved and zoomed by what it saw in a small picture."""
-    low, high = bounds(shape)
+    low, high = shape.bounds
     loose = camera(view, float(low[1, 0] + high[1, 0]) / 2)
     for size in (_FRAMING_SIZE, 2 * _FRAMING_SIZE):
         across, down = _grid(size)
@@ -166,9 +154,9 @@ def _edges(shape: Shape, seen_by: Camera, reached: Floats, size: int) -> Region:
     place = seen_by.eye[:, None] + seen_by.directions(across[met], down[met]) * reached[met]
     normal = np.zeros((3, size * size), np.float32)
     normal[:, met] = _by_chunks(lambda p: _normals(shape.distance, p), place)
-    part = np.full(size * size, -1, np.intp)
-    part[met] = _by_chunks(shape.part_at, place)
-    part, normal = part.reshape(size, size), normal.reshape(3, size, size)
+    role = np.full(size * size, -1, np.intp)
+    role[met] = _by_chunks(shape.role_at, place)
+    role, normal = role.reshape(size, size), normal.reshape(3, size, size)
     found = np.zeros((size, size), np.bool_)
     for here, there in (
         (np.s_[:, 1:], np.s_[:, :-1]),
@@ -177,7 +165,7 @@ def _edges(shape: Shape, seen_by: Camera, reached: Floats, size: int) -> Region:
         (np.s_[1:, :-1], np.s_[:-1, 1:]),
     ):
         turn = (normal[(slice(None), *_as_tuple(here))] * normal[(slice(None), *_as_tuple(there))]).sum(axis=0)
-        differs = (part[here] != part[there]) | ((part[here] >= 0) & (turn < _SHARP_TURN))
+        differs = (role[here] != role[there]) | ((role[here] >= 0) & (turn < _SHARP_TURN))
         found[here] |= differs
         found[there] |= differs
     return found.ravel()
@@ -192,7 +180,7 @@ def _as_tuple(index: slice | tuple[slice, ...]) -> tuple[slice, ...]:
 
 def _march(shape: Shape, seen_by: Camera, across: Floats, down: Floats, size: int) -> Floats:
     """How far each ray goes until it meets the shape; NaN where it does not."""
-    low, high = bounds(shape)
+    low, high = shape.bounds
     eye = seen_by.eye[:, None]
     tolerance = np.float32(0.35 * seen_by.pixel(size))
 
@@ -262,9 +250,11 @@ _HEMISPHERE = (
 """Angle around the normal, tilt from it, distance and weight of the samples of openness."""
 
 
-def _spread(light: str) -> Points:
+def _towards(field: Field, light: str) -> Field:
+    """How much of a key light points see."""
     direction = np.array(LIGHTS[light], np.float32)
-    return np.asarray(direction[:, None] / np.linalg.norm(direction), np.float32)
+    direction /= np.linalg.norm(direction)
+    return lambda p: _visible(field, p, direction[:, None], 9.0, 2.4)
 
 
 def _visible(field: Field, p: Points, direction: Points, sharpness: float, reach: float) -> Floats:
@@ -317,7 +307,9 @@ def _floor(shape: Shape, seen_by: Camera, size: int, low: Floats, high: Floats) 
             contact += np.float32(weight) * (1 - np.clip(free, 0, 1))
         return contact
 
-    lost[near] = _by_chunks(shade, place)
+    beyond = np.maximum(np.maximum(low - place, place - high), 0)[[0, 2]]
+    fading = 1 - np.sqrt((beyond * beyond).sum(axis=0)) / reach
+    lost[near] = _by_chunks(shade, place) * np.clip(fading * 2, 0, 1)
     return _enlarged(lost.reshape(coarse, coarse), size)
 
 

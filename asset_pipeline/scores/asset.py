@@ -39,10 +39,10 @@ def scores(
     campaign = context.partition_key
     made = [each for each in load_candidates(store, campaign) if each.image_sha256 is not None]
     measured, fresh = measure_missing(
-        store, campaign, made, scorers, run_id=context.run_id, report=context.log.info
+        store, campaign, made, scorers, run_id=context.run.run_id, report=context.log.info
     )
     judged = judge_candidates(made, measured, load_thresholds(data))
-    record_scores(store, campaign, judged, run_id=context.run_id)
+    record_scores(store, campaign, judged, run_id=context.run.run_id)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(fingerprint(judged)),
         metadata=shown(describe_scores(store, made, judged, fresh)),

@@ -30,7 +30,7 @@ def selection(
 ) -> dg.MaterializeResult[None]:
     """See the module."""
     choices = choices_for(store, data, context.partition_key)
-    record_choices(store, context.partition_key, choices, run_id=context.run_id)
+    record_choices(store, context.partition_key, choices, run_id=context.run.run_id)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(fingerprint(choices)), metadata=shown(describe_choices(store, choices))
     )

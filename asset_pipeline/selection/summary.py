@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from asset_pipeline.candidates.summary import sheet_markdown
+from asset_pipeline.candidates.summary import SheetCell, inline_pictures, sheet_markdown
 from asset_pipeline.pictures.contact_sheet import State
 from asset_pipeline.selection.choice import Choice
 from asset_pipeline.store.store import Store
@@ -22,6 +22,10 @@ def describe_choices(store: Store, choices: Sequence[Choice]) -> dict[str, Any]:
     states = Counter(choice.state for choice in choices)
     prompts = {choice.prompt_id for choice in choices}
     chosen = [choice for choice in choices if choice.rank is not None]
+    cells: list[SheetCell] = [
+        (choice.image_sha256 or "", f"{choice.sku} {choice.candidate_id}", MARKS[choice.state])
+        for choice in chosen
+    ]
     return {
         "candidates": len(choices),
         "approved": states["approved"],
@@ -29,15 +33,9 @@ def describe_choices(store: Store, choices: Sequence[Choice]) -> dict[str, Any]:
         "rejected": states["rejected"],
         "not chosen": states["not_chosen"],
         "prompts without a chosen image": len(prompts - {choice.prompt_id for choice in chosen}),
-        "chosen": sheet_markdown(
-            store,
-            [
-                (choice.image_sha256 or "", f"{choice.candidate_id} {choice.sku}", MARKS[choice.state])
-                for choice in chosen
-            ],
-        ),
+        "chosen": sheet_markdown(store, cells),
         "not chosen, and why": _reasons_table(choices),
-    }
+    } | inline_pictures(store, cells)
 
 
 def _reasons_table(choices: Sequence[Choice]) -> str:

@@ -1,0 +1,326 @@
+"""The catalog folder becomes products and findings. Reads files and changes none.
+
+Feeds lie in the folder or one level below it. One that cannot be read never stops the others, a row that is
+wrong never stops the rows that are right, and every row is accounted for.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asset_pipeline.catalog.dialect import Detail, Dialect, Draft, PhotographReference
+from asset_pipeline.catalog.dialects import own, saleor, vendure
+from asset_pipeline.catalog.duplicates import settle_duplicates
+from asset_pipeline.catalog.feed import Feed, account
+from asset_pipeline.catalog.hygiene import clean
+from asset_pipeline.catalog.photographs import (
+    FOLDER,
+    Found,
+    PhotographFile,
+    Shelf,
+    album,
+    read_photographs,
+)
+from asset_pipeline.catalog.price import decimal_mark
+from asset_pipeline.catalog.product import Finding, Product, Text
+from asset_pipeline.catalog.reading import read_sheet
+from asset_pipeline.catalog.rows import NoProduct, Remark, Row, Sheet
+from asset_pipeline.catalog.variants import merge_variants
+from asset_pipeline.errors import UnreadableFeed
+from asset_pipeline.fingerprint import fingerprint, sha256_of
+from asset_pipeline.store.images import Images
+
+DIALECTS: tuple[Dialect, ...] = (vendure, saleor, own)
+"""Asked in this order whether a feed is theirs."""
+
+_FEEDS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq"})
+_IMAGE_SUFFIXES = ".avif .bmp .gif .heic .heif .jpe .jpeg .jpg .jxl .png .psd .svg .tif .tiff .webp"
+_IMAGES = frozenset(_IMAGE_SUFFIXES.split())
+_NOT_FEEDS = ("readme", "license", "licence", "notice", "changelog")
+
+
+@dataclass(frozen=True)
+class CatalogReading:
+    """What the catalog folder says."""
+
+    products: list[Product]
+    findings: list[Finding]
+    feeds: list[Feed]
+    photograph_files: list[PhotographFile]
+
+
+@dataclass
+class _Books:
+    """What became of a feed's rows so far."""
+
+    file: str
+    sha256: str | None = None
+    dialect: str | None = None
+    error: str | None = None
+    rows: list[int] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
+    details: list[int] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def note(self, remark: Remark, row: int | None = None, sku: str | None = None) -> None:
+        self.findings.append(
+            Finding(
+                feed=self.file,
+                row=row,
+                sku=sku,
+                field=remark.field,
+                level=remark.level,
+                code=remark.code,
+                message=remark.message,
+            )
+        )
+
+    def drop(self, answer: NoProduct) -> None:
+        (self.refused if answer.remark.level == "refused" else self.skipped).append(answer.row)
+        self.note(answer.remark, answer.row, answer.sku)
+
+    def fail(self, code: str, reason: str) -> None:
+        """Take nothing from the feed: its rows are refused as far as they were read."""
+        self.error = reason
+        self.refused, self.drafts, self.details, self.skipped = list(self.rows), [], [], []
+        self.findings.clear()
+        self.note(Remark("refused", code, reason))
+
+    def closed(self) -> Feed:
+        counts = account(
+            self.rows,
+            products=[draft.row for draft in self.drafts],
+            variants=[row for draft in self.drafts for row in draft.variant_rows],
+            details=self.details,
+            refused=self.refused,
+            skipped=self.skipped,
+        )
+        return Feed.model_validate(
+            {"file": self.file, "sha256": self.sha256, "dialect": self.dialect, "error": self.error, **counts}
+        )
+
+
+def read_catalog(
+    folder: Path,
+    images: Images | None = None,
+    known: Iterable[PhotographFile] = (),
+    report: Callable[[str], None] = lambda _line: None,
+) -> CatalogReading:
+    """Read all feeds of a folder.
+
+    Args:
+        folder: the catalog folder; one that is not there holds nothing.
+        images: where photographs' bytes go; None to keep nothing.
+        known: photographs' files whose bytes are kept already.
+        report: is told how far it is.
+    """
+    files, others = find_feeds(folder)
+    books = [_read_feed(folder, file) for file in files]
+    for each in books:
+        report(f"{each.file}: {each.error or f'{len(each.rows)} rows, dialect {each.dialect}'}")
+    _settle(books)
+    shelf = Shelf(folder)
+    found = [_find_photographs(each, shelf) for each in books]
+    paths = {find.path for finds in found for sightings in finds for _, find in sightings}
+    report(f"{sum(len(each.drafts) for each in books)} products, {len(paths)} photographs")
+    files_read = read_photographs(paths, folder, images=images, known=known)
+    products = [
+        _product(each, draft, sightings, files_read)
+        for each, finds in zip(books, found, strict=True)
+        for draft, sightings in zip(each.drafts, finds, strict=True)
+    ]
+    findings = [*others, *(finding for each in books for finding in each.findings)]
+    return CatalogReading(
+        products=products,
+        findings=sorted(findings, key=lambda finding: (finding.feed, finding.row or 0)),
+        feeds=[each.closed() for each in books],
+        photograph_files=[file for file in files_read.values() if isinstance(file, PhotographFile)],
+    )
+
+
+def find_feeds(folder: Path) -> tuple[list[str], list[Finding]]:
+    """The feeds of a folder relative to it, in name order, and findings for files that nobody reads."""
+    feeds, others = [], []
+    for path in _files(folder):
+        relative = path.relative_to(folder).as_posix()
+        suffix = path.suffix.lower()
+        if suffix in _IMAGES or path.name.lower().startswith(_NOT_FEEDS) or suffix == ".md":
+            continue
+        is_near = len(path.relative_to(folder).parts) <= 2 and path.parent.name != FOLDER  # noqa: PLR2004 - one level
+        if suffix in _FEEDS and is_near:
+            feeds.append(relative)
+        elif suffix in _FEEDS and path.parent.name != FOLDER:
+            others.append(
+                _not_read(relative, "too_deep", "feeds lie in the catalog folder or one level below it")
+            )
+        else:
+            others.append(
+                _not_read(
+                    relative, "unknown_file", "not a CSV, JSON lines or Parquet file; save it as one of these"
+                )
+            )
+    return feeds, others
+
+
+def catalog_fingerprint(folder: Path) -> str:
+    """A cheap hash that changes when a feed or photograph does: names, sizes and times, no contents."""
+    states = []
+    for path in _files(folder):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        states.append([path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns])
+    return fingerprint(states)
+
+
+def feed_hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every feed's bytes, by its path relative to the folder."""
+    return {feed: sha256_of((folder / feed).read_bytes()) for feed in find_feeds(folder)[0]}
+
+
+def recognise(columns: Sequence[str]) -> Dialect:
+    """The dialect of a feed with these columns.
+
+    Raises:
+        UnreadableFeed: nobody knows it.
+    """
+    dialect = next((dialect for dialect in DIALECTS if dialect.recognises(columns)), None)
+    if dialect is None:
+        some = ", ".join(columns[:20]) + (" ..." if len(columns) > 20 else "")  # noqa: PLR2004 - fits on a line
+        raise UnreadableFeed(
+            f"no known dialect ({', '.join(each.NAME for each in DIALECTS)}) has these columns: "
+            f"{some or 'none'}; the project's own needs at least sku and name"
+        )
+    return dialect
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files below a folder that are not hidden, in name order; links to folders are not followed."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if not name.startswith((".", "~$"))]
+    return iter(sorted(found))
+
+
+def _read_feed(folder: Path, file: str) -> _Books:
+    books = _Books(file)
+    try:
+        data = (folder / file).read_bytes()
+        books.sha256 = sha256_of(data)
+        sheet = read_sheet(data)
+        dialect = recognise(sheet.columns)
+        for remark in sheet.remarks:
+            books.note(remark)
+        answers = deque(dialect.drafts(sheet.columns, _rows(sheet, books)))
+    except (UnreadableFeed, OSError) as error:
+        books.fail("unreadable_feed", str(error))
+        return books
+    books.dialect = dialect.NAME
+    mark = decimal_mark(answer.price for answer in answers if isinstance(answer, Draft))
+    while answers:  # each is let go of as soon as it is cleaned: a large feed is not in memory twice
+        answer = answers.popleft()
+        judged = clean(answer, mark) if isinstance(answer, Draft) else answer
+        if isinstance(judged, Draft):
+            books.drafts.append(judged)
+        elif isinstance(judged, Detail):
+            books.details.append(judged.row)
+        else:
+            books.drop(judged)
+    return books
+
+
+def _rows(sheet: Sheet, books: _Books) -> Iterator[Row]:
+    """The rows that a dialect can read anything from; the others go straight into the books."""
+    for row in sheet.rows:
+        if isinstance(row, NoProduct):
+            books.rows.append(row.row)
+            books.drop(row)
+            continue
+        books.rows.append(row.number)
+        if row.cells:
+            yield row
+        else:
+            books.skipped.append(row.number)
+
+
+def _settle(books: Sequence[_Books]) -> None:
+    """Give every SKU to one row of the catalog, then make one product of variants that look alike."""
+    by_file = {each.file: each for each in books}
+    claims = [(each.file, draft) for each in books for draft in each.drafts]
+    for each in books:
+        each.drafts = []
+    for file, answer in settle_duplicates(claims):
+        if isinstance(answer, NoProduct):
+            by_file[file].drop(answer)
+        else:
+            by_file[file].drafts.append(answer)
+    for each in books:
+        for draft in each.drafts:
+            for remark in draft.remarks:
+                each.note(remark, draft.row, draft.sku)
+        each.drafts = merge_variants(each.drafts)
+
+
+_Sightings = list[tuple[PhotographReference, Found]]
+"""Which of a draft's references were found, and where."""
+
+
+def _find_photographs(books: _Books, shelf: Shelf) -> list[_Sightings]:
+    found = []
+    for draft in books.drafts:
+        sightings: _Sightings = []
+        for reference in draft.photographs:
+            answer = shelf.find(reference, books.file)
+            for remark in (answer,) if isinstance(answer, Remark) else answer.remarks:
+                books.note(remark, draft.row, draft.sku)
+            if isinstance(answer, Found):
+                sightings.append((reference, answer))
+        found.append(sightings)
+    return found
+
+
+def _product(
+    books: _Books, draft: Draft, sightings: _Sightings, files: Mapping[Path, PhotographFile | Remark]
+) -> Product:
+    usable: list[tuple[PhotographReference, PhotographFile]] = []
+    for reference, found in sightings:
+        file = files[found.path]
+        if isinstance(file, Remark):
+            books.note(file, draft.row, draft.sku)
+        else:
+            usable.append((reference, file))
+    if not usable:
+        books.note(_NO_PHOTOGRAPH, draft.row, draft.sku)
+    texts = {
+        locale: Text(name=name, description=draft.descriptions.get(locale, ""))
+        for locale, name in draft.names.items()
+    }
+    return Product(
+        sku=draft.sku,
+        group=draft.group or None,
+        texts=texts,
+        categories=draft.categories,
+        brand=draft.brand or None,
+        price=str(draft.price) or None,
+        currency=draft.currency or None,
+        attributes=dict(draft.attributes),
+        photographs=album(usable),
+        feed=books.file,
+        row=draft.row,
+        source_sha256=draft.source_sha256,
+    )
+
+
+_NO_PHOTOGRAPH = Remark(
+    "warning", "no_photograph", "no photograph of it can be used; words alone describe it", "photographs"
+)
+
+
+def _not_read(file: str, code: str, message: str) -> Finding:
+    return Finding(feed=file, row=None, sku=None, field=None, level="warning", code=code, message=message)

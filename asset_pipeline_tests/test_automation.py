@@ -1,0 +1,141 @@
+"""What starts by itself, and what does not."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asset_pipeline import automation, definitions
+from asset_pipeline.automation import Seen, requests_for
+from asset_pipeline.selection.decision import Decision
+from asset_pipeline.selection.records import decide
+from asset_pipeline.store.store import Store
+from asset_pipeline_tests.small_project import CAMPAIGN, add_products, write_project
+
+states = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "y", "z"]))
+
+
+def test_a_campaign_that_is_seen_for_the_first_time_starts_nothing() -> None:
+    assert requests_for(Seen(), {"a": "x"})[1] == []
+
+
+def test_a_changed_campaign_runs_once_and_going_back_is_a_change_of_its_own() -> None:
+    seen, _ = requests_for(Seen(), {"a": "x", "b": "x"})
+    seen, changed = requests_for(seen, {"a": "y", "b": "x"})
+    seen, unchanged = requests_for(seen, {"a": "y", "b": "x"})
+    seen, back = requests_for(seen, {"a": "x", "b": "x"})
+    assert changed == [("a", "a:y:1")]
+    assert unchanged == []
+    assert back == [("a", "a:x:2")]
+
+
+@given(st.lists(states, max_size=8))
+def test_no_run_key_is_ever_used_twice(history: list[dict[str, str]]) -> None:
+    seen, keys = Seen(), []
+    for now in history:
+        seen, requests = requests_for(seen, now)
+        keys += [key for _, key in requests]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_project(
+        tmp_path,
+        campaigns={
+            "boxes": CAMPAIGN,
+            "others": CAMPAIGN.replace("title: Boxes", "title: Others\nproducts: {skus: [BOX-0000]}"),
+        },
+    )
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def look(
+    sensor: dg.SensorDefinition, instance: dg.DagsterInstance, data: Path, cursor: str | None = None
+) -> dg.SensorResult:
+    places = definitions.Places.of({"ASSET_PIPELINE_DATA": str(data)})
+    store = definitions.open_store(places, definitions.s3_resource({}))
+    context = dg.build_sensor_context(
+        instance=instance,
+        cursor=cursor,
+        resources={"data": data, "store": store},
+        definitions=definitions.defs,
+    )
+    result = sensor(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def runs(result: dg.SensorResult) -> list[str | None]:
+    return [request.partition_key for request in result.run_requests or []]
+
+
+def settle(instance: dg.DagsterInstance, data: Path, cursor: str | None) -> dg.SensorResult:
+    """Two looks: the first sees that files have changed, the second that they rest."""
+    waiting = look(automation.product_feeds, instance, data, cursor)
+    assert runs(waiting) == []
+    return look(automation.product_feeds, instance, data, waiting.cursor)
+
+
+def test_a_campaign_file_becomes_a_partition(instance: dg.DagsterInstance, data: Path) -> None:
+    (request,) = look(automation.campaign_files, instance, data).dynamic_partitions_requests or []
+    assert sorted(request.partition_keys) == ["boxes", "others"]
+
+
+def test_new_rows_start_the_campaigns_that_want_them_and_no_others(
+    instance: dg.DagsterInstance, data: Path
+) -> None:
+    first = settle(instance, data, None)
+    assert runs(first) == []
+    add_products(data, range(3, 8))
+    assert runs(settle(instance, data, first.cursor)) == ["boxes"]
+
+
+def test_a_burst_of_edits_makes_one_run(instance: dg.DagsterInstance, data: Path) -> None:
+    cursor = settle(instance, data, None).cursor
+    started: list[str | None] = []
+    for number in range(3, 6):
+        add_products(data, range(number, number + 1))
+        result = look(automation.product_feeds, instance, data, cursor)
+        cursor = result.cursor
+        started += runs(result)
+        time.sleep(0.01)
+    for _ in range(3):
+        result = look(automation.product_feeds, instance, data, cursor)
+        cursor = result.cursor
+        started += runs(result)
+    assert started == ["boxes"]
+
+
+def test_a_feed_that_is_sent_again_or_a_price_that_changes_starts_nothing(
+    instance: dg.DagsterInstance, data: Path
+) -> None:
+    cursor = settle(instance, data, None).cursor
+    feed = data / "catalog" / "products.csv"
+    time.sleep(0.01)
+    feed.write_text(feed.read_text())
+    again = settle(instance, data, cursor)
+    feed.write_text(feed.read_text().replace("9.99", "11.49"))
+    dearer = settle(instance, data, again.cursor)
+    assert runs(again) == runs(dearer) == []
+
+
+def test_decisions_start_a_delivery_and_old_ones_do_not(instance: dg.DagsterInstance, data: Path) -> None:
+    store = Store(str(data / "store"))
+    yes = Decision(candidate_id="c1", image_sha256="a" * 64, verdict="approve", reviewer="anna")
+    decide(store, "boxes", yes)
+    first = look(automation.new_decisions, instance, data)
+    assert runs(first) == []
+    decide(store, "boxes", yes.model_copy(update={"verdict": "reject"}))
+    second = look(automation.new_decisions, instance, data, first.cursor)
+    assert runs(second) == ["boxes"]
+    assert runs(look(automation.new_decisions, instance, data, second.cursor)) == []
