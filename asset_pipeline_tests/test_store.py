@@ -515,6 +515,8 @@ def test_old_events_are_packed_once_and_their_single_files_go_later(store: Store
     assert _pack(store.events, NOON) == 0
     assert _pack(store.events, NOON + 2 * HOUR) == 5
     assert len(store.files.names("events/votes/campaign=spring")) == 6
+    assert _pack(store.events, NOON + 2 * HOUR + MINUTE) == 0
+    assert len(store.files.names("events/votes/campaign=spring")) == 6
     assert _pack(store.events, NOON + 3 * HOUR) == 0
     assert store.files.names("events/votes/campaign=spring") == ["young.json"]
     assert len(store.files.names("packed_events/votes/campaign=spring")) == 1
@@ -576,6 +578,27 @@ def test_an_append_that_is_killed_before_it_knows_changes_nothing(local_store: S
     assert [event.body.by for event in local_store.events.read(VOTES, "spring")] == ["v0"]
     _pack(local_store.events, NOON + 4 * HOUR)
     assert local_store.files.names("events/votes/campaign=spring") == []
+
+
+class _PackedMeanwhile:
+    """Files of a process beside which everything is packed, after so many of its steps."""
+
+    def __init__(self, files: Files, steps: int) -> None:
+        self._files, self._steps = files, steps
+
+    def __getattr__(self, name: str) -> Any:
+        if self._steps == 0:
+            _pack(Events(self._files), NOON + 2 * HOUR)
+            _pack(Events(self._files), NOON + 3 * HOUR)
+        self._steps -= 1
+        return getattr(self._files, name)
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_a_reader_beside_whom_events_are_packed_misses_none(local_store: Store, steps: int) -> None:
+    names = _vote(local_store, 3)
+    events = Events(_PackedMeanwhile(local_store.files, steps))
+    assert {event.name for event in events.read(VOTES, "spring")} == names
 
 
 def test_readers_and_writers_do_not_notice_that_others_pack(store: Store) -> None:
@@ -674,30 +697,33 @@ def test_a_part_that_is_accepted_stays_in_its_folder(parts: list[str]) -> None:
 # --- S3 ---
 
 
-class _OneObject(BaseHTTPRequestHandler):
-    """An S3 server that keeps one object and misbehaves in the way that its subclass says."""
+class _Misbehaving(BaseHTTPRequestHandler):
+    """An S3 server that answers what is put to it in the ways that its subclass lists."""
 
     protocol_version = "HTTP/1.1"
-    kept: str | None = None
+    writers: dict[str, str]
     answers: Iterator[str]
 
     def do_PUT(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        answer = next(type(self).answers)
+        answer = next(self.answers)
         if answer == "conflict":
             self._answer(409, b"<Error><Code>ConditionalRequestConflict</Code></Error>")
-        elif type(self).kept is not None and answer != "ignores":
+        elif self.path in self.writers and answer != "ignores":
             self._answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
         else:
-            type(self).kept = self.headers["x-amz-meta-writer"]
+            self.writers[self.path] = self.headers["x-amz-meta-writer"]
             self._answer(503 if answer == "loses" else 200)
 
     def do_HEAD(self) -> None:
         self._answer(200)
 
+    def do_GET(self) -> None:
+        self._answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+
     def _answer(self, status: int, body: bytes = b"") -> None:
         self.send_response(status)
-        self.send_header("x-amz-meta-writer", self.kept or "")
+        self.send_header("x-amz-meta-writer", self.writers.get(self.path, ""))
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -712,7 +738,7 @@ def misbehaving() -> Iterator[Callable[..., Address]]:
     servers = []
 
     def serve(*answers: str) -> Address:
-        handler = type("Handler", (_OneObject,), {"answers": iter(answers)})
+        handler = type("Handler", (_Misbehaving,), {"answers": iter(answers), "writers": {}})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -731,15 +757,25 @@ def test_an_s3_server_that_ignores_if_none_match_is_refused(misbehaving: Callabl
 
 
 def test_a_write_whose_answer_was_lost_is_known_as_ours(misbehaving: Callable[..., Address]) -> None:
-    address = misbehaving("loses", "honours", "honours")
-    open_files(address.root, address.storage_options)
+    address = misbehaving("honours", "honours", "loses", "honours", "honours")
+    files = open_files(address.root, address.storage_options)
+    assert files.create("events/x", b"same")
+    assert not files.create("events/x", b"same")
 
 
 def test_a_conflict_that_the_server_did_not_decide_is_asked_again(
     misbehaving: Callable[..., Address],
 ) -> None:
-    address = misbehaving("conflict", "honours", "conflict", "honours")
-    open_files(address.root, address.storage_options)
+    address = misbehaving("honours", "honours", "conflict", "honours")
+    assert open_files(address.root, address.storage_options).create("events/x", b"1")
+
+
+def test_an_object_that_may_not_be_read_is_not_taken_for_one_that_is_gone(
+    misbehaving: Callable[..., Address],
+) -> None:
+    address = misbehaving("honours", "honours")
+    with pytest.raises(PermissionError):
+        open_files(address.root, address.storage_options).read_many(["events/x"])
 
 
 @pytest.mark.s3

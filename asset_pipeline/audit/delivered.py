@@ -148,7 +148,10 @@ def file_links(
 def _copy_link(copy: Copy, candidate_id: str, found: Sequence[Delivery], image_sha256: str | None) -> Link:
     record = next((delivery.files[0].row for delivery in found if delivery.holds), None)
     expected = copy.expected_sha256 or (record.sha256 if record else None)
-    told = f"{record.path} of export {record.export_id}" if record else f"the image of {candidate_id}"
+    if record is None or (copy.sha256 == image_sha256 != record.sha256):
+        told = f"the image of {candidate_id}"
+    else:
+        told = f"{record.path} of export {record.export_id}"
     if copy.sha256 is None:
         return Link("exported file", copy.place, "missing", "the file is not there")
     if copy.sha256 in {expected, image_sha256}:
@@ -202,7 +205,7 @@ def receipt_links(store: Store, found: Sequence[Delivery]) -> Iterator[Link]:
             receipts += [event.body.model_dump(mode="json")] if event is not None else []
         if not names:
             states, complaints = ["missing"], [f"no receipt of {delivery.target} for {delivery.export_id}"]
-        words = f"{delivery.target} confirmed the manifest {short(wanted)} {len(receipts)} times"
+        words = f"{delivery.target} confirmed the manifest {short(wanted)}"
         yield Link(
             "receipt",
             names[-1] if names else f"{prefix}*",

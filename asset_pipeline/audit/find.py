@@ -95,7 +95,7 @@ def _of_file(store: Store, path: Path) -> list[Subject]:
     """Whose file it is: by its bytes, and where nobody knows them, by its name."""
     sha256 = sha256_of(path.read_bytes())
     copy = Copy(str(path), sha256, None)
-    found = _of_hash(store, sha256, path.absolute().parts)
+    found = _of_hash(store, sha256, path.resolve().parts)
     if found:
         return [Subject(each.campaign_id, each.candidate_id, each.exported, copy) for each in found]
     if _SHA256.fullmatch(path.stem):
@@ -128,7 +128,7 @@ def _by_name(store: Store, copy: Copy, path: Path) -> list[Subject]:
     match = _ASSET_ID.search(path.name)
     assets = _having(store, _IDS, match.group()) if match else []
     return [
-        Subject(*asset, _records(store, asset, _named_like(path.stem), path.absolute().parts), copy)
+        Subject(*asset, _records(store, asset, _named_like(path.stem), path.resolve().parts), copy)
         for asset in assets
     ]
 

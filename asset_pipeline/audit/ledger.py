@@ -4,19 +4,17 @@ Rooms read the newest materialisation and stop at the first broken fact. An audi
 read, or is not what was recorded, is an answer here and not an error.
 """
 
-import io
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from asset_pipeline.errors import BrokenFact
 from asset_pipeline.store.events import Event, EventStream
-from asset_pipeline.store.parquet import stamped
+from asset_pipeline.store.parquet import decoded, stamped
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.tables import Recorded, Table
 
@@ -103,11 +101,12 @@ def scan(
     Eight times faster than reading rows, which are hashed: good to find out where to look, and no more.
     """
     for name in reversed(store.facts.materialisations(table, partition)):
+        data = store.files.read(_place(table, partition, name))
         try:
-            data = store.files.read(_place(table, partition, name))
-            yield name, pq.read_table(io.BytesIO(data), columns=list(columns)).select(columns)
-        except (pa.ArrowException, FileNotFoundError, KeyError):
-            yield name, None
+            rows = decoded(data, columns).select(columns)
+        except (pa.ArrowException, OSError, KeyError):
+            rows = None
+        yield name, rows
 
 
 def read_materialisation(
@@ -119,7 +118,13 @@ def read_materialisation(
         BrokenFact: the file is gone or cannot be read.
         ValueError: a row is not what the table's model asks for; see UNREADABLE for the whole list.
     """
-    return store.facts.read_recorded(table, partition, as_of=stamped(materialisation))
+    try:
+        return store.facts.read_recorded(table, partition, as_of=stamped(materialisation))
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # what Arrow's decoders raise on damaged pages has no number, unlike what disks and networks raise
+        raise BrokenFact(f"{_place(table, partition, materialisation)}: {error}") from error
 
 
 def read_event(
@@ -155,7 +160,7 @@ def worst(states: Collection[State]) -> State:
 
 def _found(table: Table[Row], recorded: Recorded[Row], *, is_named: bool) -> Finding[Row]:
     if is_named:
-        words = f"its content has the hash {short(recorded.fact_sha256)} that is named"
+        words = f"it is what others rest on: its content has the hash {short(recorded.fact_sha256)}"
         return Finding("holds", words, recorded)
     words = f"no record that holds names its hash; the newest one of {table.name} is intact"
     return Finding("not checked", words, recorded)

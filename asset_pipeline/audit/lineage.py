@@ -3,6 +3,10 @@
 Each record names what it rests on by hash. A link holds when what lies in the store has exactly the hash
 that was named, and says what its neighbours say. Where a record is altered or gone its word counts for
 nothing, and the walk goes on with what the records around it name, so that only what is broken is called so.
+
+This shows that records agree, not who wrote them: whoever may write to the store can make all of them anew.
+Of a decision, no other record names the time and the reason that was given, only who decided what about which
+image. A copy of the manifest's hash that is kept elsewhere is what a forger cannot reach.
 """
 
 from functools import cached_property

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +21,8 @@ _STYLES = {
     "impossible": "yellow",
 }
 _SHOWN = 24
-"""How much of a hash or a list's value a table shows."""
+"""How much of a hash a table shows where nobody has to compare it."""
+_NAME_WIDTH = 36
 _COLUMNS: Mapping[str, Sequence[str]] = {
     "export record": ("target", "destination"),
     "selection": ("state", "rank", "quality"),
@@ -37,15 +39,15 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
 def story_table(story: Story, reproductions: Sequence[Reproduction] = ()) -> Table:
     """A story as a table, one row for each link, from what left to where it came from."""
     table = Table(
-        "link",
-        "state",
-        "what was found",
-        title=f"{story.candidate_id} in {story.campaign_id}: {verdict(story)}",
+        title=Text(f"{story.candidate_id} in {story.campaign_id}: {verdict(story)}"),
         title_justify="left",
-        show_lines=True,
+        box=SIMPLE_HEAD,
     )
+    table.add_column("link", overflow="fold", max_width=_NAME_WIDTH)
+    table.add_column("state", no_wrap=True)
+    table.add_column("what was found", overflow="fold")
     for link in story.links:
-        table.add_row(Text(f"{link.name}\n{link.identity}"), _state(link.state), Text(_words(link)))
+        table.add_row(Text(f"{link.name}\n{_value(link.identity)}"), _state(link.state), Text(_words(link)))
     for each in reproductions:
         table.add_row(Text(f"made again\n{each.what}"), _state(each.outcome), Text(each.words))
     return table

@@ -28,7 +28,7 @@ _NULS_OF_UTF16 = 0.4
 """The share of zero bytes in every second place of European text in UTF-16."""
 _FEW = 0.25
 """Fewer broken than good characters outside ASCII by this factor: damaged UTF-8, not another encoding."""
-_BINARY = 0.05
+_BINARY = 0.1
 """More control characters than this are no text."""
 
 

@@ -28,7 +28,7 @@ _SYMBOLS = {
 }  # fmt: skip
 _SHARED_SYMBOLS = ("$", "¥", "kr")
 """Signs of several currencies."""
-_AMOUNT = re.compile(r"\d[\d.,'’\s]*")
+_AMOUNT = re.compile(r"(?:(?<![A-Za-z])[.,])?\d[\d.,'’\s]*")
 _LARGEST_EXPONENT = 15
 
 
@@ -93,6 +93,8 @@ def _is_currency(signs: str) -> bool:
 
 def _own_mark(digits: str) -> DecimalMark | None:
     """The decimal mark that a number shows by itself: the last of two kinds, or one before 1 or 2 digits."""
+    if re.match(r"0?[.,]", digits):
+        return "." if "." in digits[:2] else ","  # no thousands begin like that
     kinds = set(re.sub(r"\d", "", digits))
     if len(kinds) == 2:  # noqa: PLR2004 - point and comma
         return "." if digits.rfind(".") > digits.rfind(",") else ","
@@ -113,7 +115,7 @@ def _is_ambiguous(digits: str) -> bool:
 
 def _amount(digits: str, mark: DecimalMark) -> str | None:
     groups = "," if mark == "." else "."
-    pattern = rf"(\d+|\d{{1,3}}(?:{re.escape(groups)}\d{{2,3}})+)(?:{re.escape(mark)}(\d*))?"
+    pattern = rf"(\d*|\d{{1,3}}(?:{re.escape(groups)}\d{{2,3}})+)(?:{re.escape(mark)}(\d*))?"
     match = re.fullmatch(pattern, digits)
     if not match or len(digits) > 2 * _LARGEST_EXPONENT:
         return None

@@ -96,7 +96,7 @@ def _sheet(rows: Iterator[Row | NoProduct]) -> Sheet:
 
 def _read_parquet(data: bytes) -> Sheet:
     try:
-        file = pq.ParquetFile(pa.BufferReader(data))
+        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise UnreadableFeed(f"this is no whole Parquet file: {error}") from error
     return Sheet(tuple(name.strip() for name in file.schema_arrow.names), _parquet_rows(file))
@@ -105,7 +105,7 @@ def _read_parquet(data: bytes) -> Sheet:
 def _parquet_rows(file: pq.ParquetFile) -> Iterator[Row | NoProduct]:
     try:
         numbers = itertools.count(1)
-        for batch in file.iter_batches(_BATCH_ROWS):
+        for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
             for record in batch.to_pylist():
                 yield _row(next(numbers), {key: _plain(value) for key, value in record.items()})
     except (pa.ArrowException, OSError) as error:

@@ -36,9 +36,7 @@ def bottle() -> Shape:
         (0, 1.62, 0), (0.127, 1.62, 0.008), (0.121, 1.86, 0.0), (0.136, 1.865, 0.006), (0.136, 1.90, 0.008),
         (0.124, 1.905, 0.004), (0.124, 1.99, 0.02), (0, 1.99, 0),
     ]))  # fmt: skip
-    return Shape(
-        (Part("body", glass), Part("trim", capsule)), Front("body", 0.78, 0.80, 0.66, radius=0.325)
-    )
+    return Shape((Part("body", glass), Part("trim", capsule)), Front("body", 0.78, 0.80, 0.66, radius=0.325))
 
 
 def flask() -> Shape:
@@ -46,9 +44,15 @@ def flask() -> Shape:
     body = revolved(filleted([
         (0, 0, 0), (0.36, 0, 0.05), (0.365, 1.36, 0.22), (0.235, 1.55, 0.08), (0.235, 1.62, 0.01), (0, 1.62, 0),
     ]))  # fmt: skip
-    foot = revolved(filleted([(0, 0, 0), (0.352, 0, 0.03), (0.369, 0.03, 0.01), (0.369, 0.075, 0.008), (0, 0.075, 0)]))
+    foot = revolved(
+        filleted([(0, 0, 0), (0.352, 0, 0.03), (0.369, 0.03, 0.01), (0.369, 0.075, 0.008), (0, 0.075, 0)])
+    )
     lid = revolved(filleted([(0, 1.60, 0), (0.262, 1.60, 0.012), (0.262, 1.82, 0.05), (0, 1.82, 0)]))
-    loop = swept(smooth([(-0.19, 1.78), (-0.175, 1.93), (-0.08, 2.015), (0.08, 2.015), (0.175, 1.93), (0.19, 1.78)]), 0.028, flat=2.6)
+    loop = swept(
+        smooth([(-0.19, 1.78), (-0.175, 1.93), (-0.08, 2.015), (0.08, 2.015), (0.175, 1.93), (0.19, 1.78)]),
+        0.028,
+        flat=2.6,
+    )
     collar = moved(cylinder(0.248, 0.03, 0.006), y=1.597)
     return Shape(
         (Part("body", body), Part("bright", foot), Part("bright", collar), Part("trim", union(lid, loop))),
@@ -79,14 +83,14 @@ def jar() -> Shape:
         repeated_around(rod((0, 1.15, 0.489), (0, 1.285, 0.489), 0.017), 64),
         softness=0.008,
     )
-    return Shape(
-        (Part("body", glass), Part("trim", lid)), Front("body", 0.86, 0.60, 0.53, radius=0.535)
-    )
+    return Shape((Part("body", glass), Part("trim", lid)), Front("body", 0.86, 0.60, 0.53, radius=0.535))
 
 
 def pot() -> Shape:
     """A low cosmetic jar with a broad lid."""
-    base = revolved(filleted([(0, 0, 0), (0.60, 0, 0.07), (0.62, 0.50, 0.02), (0.56, 0.53, 0.01), (0, 0.53, 0)]))
+    base = revolved(
+        filleted([(0, 0, 0), (0.60, 0, 0.07), (0.62, 0.50, 0.02), (0.56, 0.53, 0.01), (0, 0.53, 0)])
+    )
     gap = moved(cylinder(0.575, 0.06, 0.004), y=0.53)
     lid = revolved(filleted([(0, 0.545, 0), (0.625, 0.545, 0.012), (0.625, 0.83, 0.05), (0, 0.845, 0)]))
     return Shape(
@@ -148,7 +152,18 @@ def carton() -> Shape:
 
 def vase() -> Shape:
     """A slender vase with a waist, a belly and an open lip."""
-    outer = smooth([(0.27, 0.0), (0.36, 0.22), (0.445, 0.62), (0.40, 1.02), (0.25, 1.36), (0.185, 1.60), (0.205, 1.80), (0.27, 1.95)])
+    outer = smooth(
+        [
+            (0.27, 0.0),
+            (0.36, 0.22),
+            (0.445, 0.62),
+            (0.40, 1.02),
+            (0.25, 1.36),
+            (0.185, 1.60),
+            (0.205, 1.80),
+            (0.27, 1.95),
+        ]
+    )
     inner = smooth([(0.24, 1.955), (0.175, 1.80), (0.155, 1.60), (0.18, 1.40), (0.0, 1.2)])
     body = revolved(np.concatenate([[(0, 0)], outer, inner]))
     return Shape((Part("body", grown(body, 0.010)),))
@@ -158,9 +173,20 @@ def round_vase() -> Shape:
     """A ring-shaped vase: a flat disc with a hole through its middle, a foot and a short neck."""
     disc = turned(ring(0.53, 0.235), x=90)
     standing = moved(disc, y=0.86)
-    neck = revolved(filleted([(0, 1.50, 0), (0.15, 1.50, 0.04), (0.105, 1.72, 0.15), (0.165, 1.93, 0.012), (0.135, 1.94, 0.01), (0.08, 1.72, 0.1), (0, 1.66, 0)]))
+    neck = revolved(
+        filleted(
+            [
+                (0, 1.50, 0),
+                (0.15, 1.50, 0.04),
+                (0.105, 1.72, 0.15),
+                (0.165, 1.93, 0.012),
+                (0.135, 1.94, 0.01),
+                (0.08, 1.72, 0.1),
+                (0, 1.66, 0),
+            ]
+        )
+    )
     foot = revolved(filleted([(0, 0, 0), (0.25, 0, 0.02), (0.20, 0.16, 0.08), (0, 0.22, 0)]))
 
     joined = blended(0.09, standing, neck, foot)
     return Shape((Part("body", without(joined, moved(cylinder(0.085, 0.5, 0.02), y=1.95), softness=0.02)),))
-

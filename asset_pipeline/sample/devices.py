@@ -37,7 +37,18 @@ def speaker() -> Shape:
     """A portable speaker: a standing cylinder in cloth, with a rubber foot, a top plate and a strap."""
     cloth = moved(cylinder(0.46, 1.40, 0.06), y=0.80)
     foot = revolved(filleted([(0, 0, 0), (0.43, 0, 0.04), (0.468, 0.16, 0.02), (0, 0.16, 0)]))
-    crown = revolved(filleted([(0, 1.44, 0), (0.468, 1.44, 0.012), (0.44, 1.60, 0.06), (0.36, 1.60, 0.02), (0.33, 1.575, 0.02), (0, 1.575, 0)]))
+    crown = revolved(
+        filleted(
+            [
+                (0, 1.44, 0),
+                (0.468, 1.44, 0.012),
+                (0.44, 1.60, 0.06),
+                (0.36, 1.60, 0.02),
+                (0.33, 1.575, 0.02),
+                (0, 1.575, 0),
+            ]
+        )
+    )
     buttons = moved(
         union(box(0.16, 0.03, 0.036, 0.012), box(0.036, 0.03, 0.16, 0.012),
               *(moved(box(0.16, 0.03, 0.036, 0.012), z=z) for z in (-0.2,))), y=1.575,
@@ -46,9 +57,19 @@ def speaker() -> Shape:
         turned(swept(smooth([(0.0, 0.0), (0.05, 0.16), (0.0, 0.36), (-0.05, 0.16), (0.0, 0.0)]), 0.020, flat=1.6), x=0, z=-158),
         0.475, 1.50, 0.0,
     )  # fmt: skip
-    plate = within(hollow(moved(cylinder(0.462, 1.2, 0.01), y=0.8), 0.018), moved(box(0.30, 0.11, 0.6, 0.02), 0, 0.50, 0.46))
+    plate = within(
+        hollow(moved(cylinder(0.462, 1.2, 0.01), y=0.8), 0.018),
+        moved(box(0.30, 0.11, 0.6, 0.02), 0, 0.50, 0.46),
+    )
     return Shape(
-        (Part("body", cloth), Part("trim", foot), Part("trim", crown), Part("light", buttons), Part("accent", strap), Part("light", plate)),
+        (
+            Part("body", cloth),
+            Part("trim", foot),
+            Part("trim", crown),
+            Part("light", buttons),
+            Part("accent", strap),
+            Part("light", plate),
+        ),
         Front("light", 0.26, 0.085, 0.50, radius=0.47),
     )
 
@@ -64,7 +85,8 @@ def bookshelf_speaker() -> Shape:
 
     surround = union(facing(ring(0.315, 0.034), 0.53), facing(ring(0.145, 0.018), 1.20))
     cone = facing(
-        revolved(filleted([(0, 0.0, 0), (0.30, 0.0, 0), (0.30, 0.014, 0), (0.10, -0.03, 0.02), (0, 0.0, 0)])), 0.53
+        revolved(filleted([(0, 0.0, 0), (0.30, 0.0, 0), (0.30, 0.014, 0), (0.10, -0.03, 0.02), (0, 0.0, 0)])),
+        0.53,
     )
     cap = facing(stretched(ball(0.12), y=0.42), 0.53)
     dome = facing(stretched(ball(0.085), y=0.55), 1.20)
@@ -129,7 +151,11 @@ def watch() -> Shape:
         (
             Part("bright", union(facing(case), moved(lugs, y=_FACE_HEIGHT))),
             Part("bright", facing(bezel)),
-            Part("light", facing(cylinder(0.385, 0.04, 0.002), 0.078), (("dark", facing(union(hours, minutes), 0.098)),)),
+            Part(
+                "light",
+                facing(cylinder(0.385, 0.04, 0.002), 0.078),
+                (("dark", facing(union(hours, minutes), 0.098)),),
+            ),
             Part("dark", facing(hands, 0.112)),
             Part("accent", facing(second, 0.112)),
             Part("body", moved(_strap(), y=_FACE_HEIGHT)),
@@ -172,7 +198,9 @@ def mushroom_lamp() -> Shape:
     dome_line = smooth([(0.70, 0.95), (0.715, 1.05), (0.66, 1.25), (0.50, 1.44), (0.27, 1.55), (0.0, 1.58)])
     under = smooth([(0.0, 1.10), (0.30, 1.06), (0.58, 0.98), (0.68, 0.94)])
     dome = grown(revolved(np.concatenate([under, dome_line])), 0.012)
-    knob = moved(blended(0.02, moved(cylinder(0.032, 0.05, 0.01), y=-0.02), stretched(ball(0.04), y=0.8)), y=1.63)
+    knob = moved(
+        blended(0.02, moved(cylinder(0.032, 0.05, 0.01), y=-0.02), stretched(ball(0.04), y=0.8)), y=1.63
+    )
     switch = moved(turned(cylinder(0.022, 0.07, 0.008), x=90), 0.0, 0.30, 0.145)
     return Shape((Part("body", foot), Part("light", dome), Part("bright", union(knob, switch))))
 
@@ -180,11 +208,31 @@ def mushroom_lamp() -> Shape:
 def desk_lamp() -> Shape:
     """A desk lamp: a heavy foot, a bent arm and a cone-shaped shade."""
     foot = moved(cylinder(0.40, 0.075, 0.03), -0.35, 0.0375, 0.0)
-    arm = swept(smooth([(-0.35, 0.05), (-0.42, 0.60), (-0.40, 1.20), (-0.20, 1.62), (0.12, 1.76), (0.36, 1.68)]), 0.026)
+    arm = swept(
+        smooth([(-0.35, 0.05), (-0.42, 0.60), (-0.40, 1.20), (-0.20, 1.62), (0.12, 1.76), (0.36, 1.68)]),
+        0.026,
+    )
     joint = moved(ball(0.052), 0.36, 1.68, 0.0)
-    cone = revolved(filleted([(0, 0.36, 0), (0.115, 0.36, 0.03), (0.14, 0.24, 0.05), (0.42, -0.22, 0.008), (0.40, -0.22, 0.008), (0.10, 0.22, 0.02), (0, 0.26, 0)]))
+    cone = revolved(
+        filleted(
+            [
+                (0, 0.36, 0),
+                (0.115, 0.36, 0.03),
+                (0.14, 0.24, 0.05),
+                (0.42, -0.22, 0.008),
+                (0.40, -0.22, 0.008),
+                (0.10, 0.22, 0.02),
+                (0, 0.26, 0),
+            ]
+        )
+    )
     tilted = moved(turned(cone, z=14), 0.50, 1.36, 0.0)
-    bulb = moved(turned(blended(0.05, moved(ball(0.135), y=-0.07), moved(cylinder(0.06, 0.2, 0.01), y=0.1)), z=14), 0.50, 1.36, 0.0)
+    bulb = moved(
+        turned(blended(0.05, moved(ball(0.135), y=-0.07), moved(cylinder(0.06, 0.2, 0.01), y=0.1)), z=14),
+        0.50,
+        1.36,
+        0.0,
+    )
     button = moved(cylinder(0.045, 0.035, 0.012), -0.20, 0.085, 0.16)
     return Shape((
         Part("body", tilted), Part("bright", union(arm, joint)), Part("body", foot), Part("light", bulb),

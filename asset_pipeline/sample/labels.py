@@ -41,14 +41,19 @@ class Label:
 
 @lru_cache(maxsize=32)
 def drawn(label: Label) -> Image.Image:
-    """The label as an RGBA picture."""
+    """The label as an RGBA picture.
+
+    Raises:
+        ValueError: Pillow's own font lacks a letter; it has those of English, and the middle dot.
+    """
+    _refuse_missing_letters(label)
     width, height = round(_HEIGHT * label.proportion), _HEIGHT
     ground = (*ImageColor.getrgb(label.ground), 255) if label.ground else (*ImageColor.getrgb(label.ink), 0)
     image = Image.new("RGBA", (width, height), ground)
     pen = ImageDraw.Draw(image)
     _DECORATIONS[label.style](pen, label, width, height)
     title = _fitting(label.title, width * label.title_share, height * 0.42)
-    sizes = [_fitting(line, width * 0.72, height * 0.062) for line in label.lines]
+    sizes = [_fitting(line, width * 0.78, height * 0.072) for line in label.lines]
     tall = _tall(title) + sum(_tall(font) * 1.75 for font in sizes)
     top = height * (0.5 if label.style != "band" else 0.46) - tall / 2
     pen.text((width / 2, top + _tall(title) / 2), label.title, label.ink, title, anchor="mm")
@@ -66,7 +71,9 @@ def printed(label: Label, across: Floats, down: Floats) -> tuple[Points, Floats]
     The drawing is first reduced to about one pixel for each place, so that small words blur and do not break.
     """
     inside = (across > 0) & (across < 1) & (down > 0) & (down < 1)
-    texture = _reduced(label, int(np.log2(max(1.0, drawn(label).height * drawn(label).width / max(1, inside.sum()))) // 2))
+    texture = _reduced(
+        label, int(np.log2(max(1.0, drawn(label).height * drawn(label).width / max(1, inside.sum()))) // 2)
+    )
     height, width = texture.shape[:2]
     x = np.clip(across * width - np.float32(0.5), 0, width - 1.001)
     y = np.clip(down * height - np.float32(0.5), 0, height - 1.001)
@@ -75,7 +82,9 @@ def printed(label: Label, across: Floats, down: Floats) -> tuple[Points, Floats]
     upper = texture[row, column] * (1 - x) + texture[row, column + 1] * x
     lower = texture[row + 1, column] * (1 - x) + texture[row + 1, column + 1] * x
     found = (upper * (1 - y) + lower * y).T
-    opacity = np.where(inside, found[3], 0).astype(np.float32)
+    # The label's own edge is as soft as one of its pixels.
+    margin = np.minimum(np.minimum(across, 1 - across) * width, np.minimum(down, 1 - down) * height)
+    opacity = np.asarray(found[3] * np.clip(margin + np.float32(0.5), 0, 1), np.float32)
     colour = found[:3] / np.maximum(found[3], 1e-4)
     return np.asarray(colour, np.float32), opacity
 
@@ -109,6 +118,15 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise TypeError("Pillow was built without FreeType; install its wheel")
     return font
+
+
+def _refuse_missing_letters(label: Label) -> None:
+    font = _font(40)
+    box = bytes(font.getmask("\uffff"))
+    missing = sorted({letter for words in (label.title, *label.lines) for letter in words
+                      if letter != " " and bytes(font.getmask(letter)) == box})  # fmt: skip
+    if missing:
+        raise ValueError(f"no letters for {' '.join(missing)} in the label {label.title}")
 
 
 def _tall(font: ImageFont.FreeTypeFont) -> float:

@@ -41,7 +41,7 @@ SURFACES: Mapping[Finish, Surface] = {
     "leather": Surface(roughness=0.36, facing=0.042),
     "wood": Surface(roughness=0.42, facing=0.035),
     "glass": Surface(roughness=0.03, facing=0.060, glow=0.22),
-    "glow": Surface(roughness=0.50, facing=0.030, glow=0.62),
+    "glow": Surface(roughness=0.50, facing=0.030, glow=0.60),
 }
 
 
@@ -92,9 +92,9 @@ def relief(pattern: Pattern, p: Points) -> tuple[Floats, float]:
 def tint(pattern: Pattern, p: Points, height: Floats) -> Floats:
     """What a pattern does to the material's colour at points: a factor on linear light (n)."""
     if pattern == "speckled":
-        spots = np.clip((noise(p * np.float32(46)) - 0.74) * 9, 0, 1)
-        dust = np.clip((noise(p * np.float32(105) + np.float32(7)) - 0.78) * 9, 0, 1)
-        return 1 - np.maximum(spots * np.float32(0.62), dust * np.float32(0.45))
+        return 1 - np.maximum(
+            _spots(p * np.float32(21)) * np.float32(0.6), _spots(p * np.float32(57) + 9) * np.float32(0.42)
+        )
     if pattern == "woven":
         thread = noise(p * np.array([[210], [34], [210]], np.float32))
         return 0.80 + 0.20 * height + 0.16 * (thread - np.float32(0.5))
@@ -106,6 +106,17 @@ def tint(pattern: Pattern, p: Points, height: Floats) -> Floats:
     if pattern == "grained":
         return 0.97 + 0.07 * height
     return np.ones(p.shape[1], np.float32)
+
+
+def _spots(p: Points) -> Floats:
+    """Round spots of different sizes, 0 to 1: at most one in each cell of a lattice."""
+    whole = np.floor(p)
+    x, y, z = whole.astype(np.int32).view(np.uint32)
+    random = [_hash(x + np.uint32(salt), y, z) for salt in (11, 101, 1009, 10007)]
+    radius = np.clip(random[3] - np.float32(0.35), 0, 1) ** 2 * np.float32(0.75)
+    from_middle = p - whole - np.stack([np.float32(0.35) + np.float32(0.3) * value for value in random[:3]])
+    distance = np.sqrt((from_middle * from_middle).sum(axis=0))
+    return np.clip((radius - distance) * 12, 0, 1).astype(np.float32)
 
 
 def _flat(p: Points) -> Floats:
@@ -129,7 +140,9 @@ def _holes(p: Points) -> Floats:
 
 
 def _pebbles(p: Points) -> Floats:
-    return np.asarray(noise(p * np.float32(58)) + noise(p * np.float32(121)) * np.float32(0.5) - 0.75, np.float32)
+    return np.asarray(
+        noise(p * np.float32(84)) + noise(p * np.float32(171)) * np.float32(0.5) - 0.75, np.float32
+    )
 
 
 def _rings(p: Points) -> Floats:
@@ -147,7 +160,7 @@ _RELIEFS: Mapping[Pattern, tuple[Callable[[Points], Floats], float]] = {
     "speckled": (_flat, 0.0),
     "woven": (_weave, 0.0016),
     "perforated": (_holes, 0.0012),
-    "grained": (_pebbles, 0.0022),
+    "grained": (_pebbles, 0.0012),
     "veined wood": (_rings, 0.0),
     "ribbed": (_ribs, 0.006),
 }

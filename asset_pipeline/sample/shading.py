@@ -57,7 +57,9 @@ class Rendered:
         return self.before(np.ones_like(self.colour), shadow)
 
 
-def shade(traced: Traced, shape: Shape, look: Look, *, light: str = "left", label: Label | None = None) -> Rendered:
+def shade(
+    traced: Traced, shape: Shape, look: Look, *, light: str = "left", label: Label | None = None
+) -> Rendered:
     """Give a traced shape materials, words and light.
 
     Raises:
@@ -83,7 +85,9 @@ def shade(traced: Traced, shape: Shape, look: Look, *, light: str = "left", labe
         if label is not None and shape.front is not None and role == shape.front.role:
             ink, opacity = printed(label, *shape.front.coordinates(place))
             colour[:, here] += (ink - colour[:, here]) * opacity
-            properties[0, here] += (np.float32(0.45) - properties[0, here]) * opacity * np.float32(label.paper)
+            properties[0, here] += (
+                (np.float32(0.45) - properties[0, here]) * opacity * np.float32(label.paper)
+            )
             properties[2, here] *= 1 - opacity
             properties[1, here] += (np.float32(0.035) - properties[1, here]) * opacity
             properties[4, here] *= 1 - opacity
@@ -112,7 +116,8 @@ def _light(traced: Traced, colour: Points, normal: Points, properties: Floats, l
     eye, open_share, lit = traced.towards_eye, traced.openness, traced.lit[light]
     key = np.array(LIGHTS[light], np.float32)
     key /= np.sqrt((key * key).sum())
-    facing_eye = np.clip((normal * eye).sum(axis=0), 0.02, 1)
+    # Without the relief: its slopes turned from the eye would sparkle.
+    facing_eye = np.clip((traced.normal * eye).sum(axis=0), 0.02, 1)
 
     towards_key = key @ normal
     wrapped = np.clip((towards_key + np.float32(0.4)) / np.float32(1.4), 0, 1) * open_share
@@ -124,8 +129,13 @@ def _light(traced: Traced, colour: Points, normal: Points, properties: Floats, l
     floor = (1 - sky) * np.clip(traced.position[1] * np.float32(2.5) + np.float32(0.35), 0, 1)
     around = (np.float32(0.34) * sky + np.float32(0.26) * floor) * open_share
     rim = np.clip(-normal[2] + np.float32(0.25) * normal[1], 0, 1) * (1 - facing_eye) ** 2 * open_share
-    warm, cool = np.array([[1.02], [1.0], [0.975]], np.float32), np.array([[0.985], [1.0], [1.02]], np.float32)
-    arriving = warm * (np.float32(0.86) * direct) + cool * (np.float32(0.24) * second + around + np.float32(0.3) * rim)
+    warm, cool = (
+        np.array([[1.02], [1.0], [0.975]], np.float32),
+        np.array([[0.985], [1.0], [1.02]], np.float32),
+    )
+    arriving = warm * (np.float32(0.86) * direct) + cool * (
+        np.float32(0.24) * second + around + np.float32(0.3) * rim
+    )
     # Light that bounces between parts of one colour takes that colour on.
     bounced = np.float32(0.30) * (1 - open_share) * open_share
     diffuse = colour * (arriving + colour * bounced) * (1 - metallic)
@@ -141,8 +151,10 @@ def _light(traced: Traced, colour: Points, normal: Points, properties: Floats, l
     shine = reflected * reflectance
     shine += colour * sheen * (1 - facing_eye) ** 3 * open_share
     lightened = np.sqrt(np.maximum(colour, 0)) * colour
-    through = glow * (colour * np.float32(0.55) + lightened * (np.float32(0.55) + np.float32(0.4) * facing_eye))
-    return np.asarray(diffuse * (1 - np.float32(0.6) * glow) + shine + through, np.float32)
+    through = glow * (
+        colour * np.float32(0.35) + lightened * (np.float32(0.50) + np.float32(0.55) * facing_eye)
+    )
+    return np.asarray(diffuse * (1 - np.float32(0.85) * glow) + shine + through, np.float32)
 
 
 def _room(direction: Points, roughness: Floats, key: Floats) -> Floats:
@@ -155,9 +167,15 @@ def _room(direction: Points, roughness: Floats, key: Floats) -> Floats:
     light = np.float32(0.62) * (1 - up) + above_wall * up
     side = np.float32(-np.sign(key[0]) or 1.0)
     light = light + np.float32(4.2) * _panel(direction, key, 0.46, 0.62, soft)
-    light += np.float32(1.7) * _panel(direction, np.array([side * 0.92, 0.22, 0.30], np.float32), 0.16, 1.1, soft)
-    light += np.float32(1.5) * _panel(direction, np.array([-side * 0.90, 0.25, -0.42], np.float32), 0.22, 1.2, soft)
-    light += np.float32(1.3) * _panel(direction, np.array([side * 0.70, 0.25, -0.70], np.float32), 0.22, 1.2, soft)
+    light += np.float32(1.7) * _panel(
+        direction, np.array([side * 0.92, 0.22, 0.30], np.float32), 0.16, 1.1, soft
+    )
+    light += np.float32(1.5) * _panel(
+        direction, np.array([-side * 0.90, 0.25, -0.42], np.float32), 0.22, 1.2, soft
+    )
+    light += np.float32(1.3) * _panel(
+        direction, np.array([side * 0.70, 0.25, -0.70], np.float32), 0.22, 1.2, soft
+    )
     return np.asarray(light, np.float32)
 
 

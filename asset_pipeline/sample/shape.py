@@ -12,6 +12,9 @@ from asset_pipeline.sample.fields import Field, Floats, Points
 EXTENT = 1.7
 """Shapes stay within this distance of the y axis, along x and z, and below twice as much."""
 
+_TOWARDS_EYE = 0.30
+"""How far labels of round products are turned towards the camera's right, where the main view looks from, in
+radians."""
 _SKIN = np.float32(0.002)
 """A point on a surface may lie this far outside a region that ends at the surface."""
 
@@ -41,11 +44,17 @@ class Part:
             raise ValueError(f"the {self.role} part lies outside the space that shapes are in")
         return near.min(axis=1, keepdims=True) - step / 2, near.max(axis=1, keepdims=True) + step / 2
 
+    def gap(self, low: Points, high: Points) -> float:
+        """How far a box is from that box, 0 if they touch."""
+        own_low, own_high = self.bounds
+        return float(np.linalg.norm(np.maximum(np.maximum(own_low - high, low - own_high), 0)))
+
     def distance_to_bounds(self, p: Points) -> Floats:
         """How far points are from that box, 0 inside: no more than they are from the part."""
         low, high = self.bounds
         beyond = np.maximum(np.maximum(low - p, p - high), 0)
-        return np.asarray(np.sqrt((beyond * beyond).sum(axis=0)), np.float32)
+        beyond *= beyond
+        return np.asarray(np.sqrt(beyond[0] + beyond[1] + beyond[2]), np.float32)
 
 
 @dataclass(frozen=True)
@@ -61,18 +70,13 @@ class Front:
     """The height of the label's middle above the floor."""
     radius: float | None = None
     """The radius of the cylinder it is wrapped around; none for a plane facing +z."""
-    facing: Literal["front", "top"] = "front"
 
     def coordinates(self, p: Points) -> tuple[Floats, Floats]:
         """Where on the label points lie: 0 to 1 from its left and from its top, beyond where there is none."""
-        if self.facing == "top":
-            return p[0] / np.float32(self.width) + np.float32(0.5), (
-                p[2] - np.float32(self.middle)
-            ) / np.float32(self.height) + np.float32(0.5)
         if self.radius is None:
             across = np.where(p[2] > 0, p[0], np.float32(self.width))
         else:
-            across = np.arctan2(p[0], p[2]) * np.float32(self.radius)
+            across = (np.arctan2(p[0], p[2]) - np.float32(_TOWARDS_EYE)) * np.float32(self.radius)
         return (
             across / np.float32(self.width) + np.float32(0.5),
             (np.float32(self.middle) - p[1]) / np.float32(self.height) + np.float32(0.5),
@@ -115,11 +119,18 @@ class Shape:
 
     def _nearest(self, p: Points) -> tuple[Floats, npt.NDArray[np.intp]]:
         """The least distance to a part, and which part; parts are asked only where they may be nearest."""
-        nearest = self.parts[0].field(p)
-        which = np.zeros(p.shape[1], np.intp)
-        for index, part in enumerate(self.parts[1:], start=1):
-            near = np.flatnonzero(part.distance_to_bounds(p) < nearest)
-            distance = part.field(p[:, near])
+        if not p.shape[1]:
+            return np.zeros(0, np.float32), np.zeros(0, np.intp)
+        low, high = p.min(axis=1, keepdims=True), p.max(axis=1, keepdims=True)
+        gaps = [part.gap(low, high) for part in self.parts]
+        first, *others = sorted(range(len(self.parts)), key=gaps.__getitem__)
+        nearest, which = self.parts[first].field(p), np.full(p.shape[1], first, np.intp)
+        farthest = nearest.max()
+        for index in others:
+            if gaps[index] >= farthest:
+                break
+            near = np.flatnonzero(self.parts[index].distance_to_bounds(p) < nearest)
+            distance = self.parts[index].field(p[:, near])
             closer = distance < nearest[near]
             nearest[near[closer]] = distance[closer]
             which[near[closer]] = index

@@ -28,15 +28,17 @@ LIGHTS: Mapping[str, Direction] = {
 }
 """Where the key light of each lighting stands, as unit directions from the product."""
 
-_CHUNK = 16_384
+_CHUNK = 8_192
 """Points worked on at a time: their arrays stay in the processor's cache."""
-_STEPS = 110
+_STEPS = 80
 _EDGE_GRID = 4
 """An edge pixel has this many samples squared."""
 _SHARP_TURN = 0.93
 """Neighbours whose normals have a smaller cosine are sampled finely."""
 _NORMAL_STEP = 0.0025
 _FRAMING_SIZE = 96
+_TILES = 96
+"""A picture has this many tiles squared, each with a thick ray that goes ahead."""
 
 
 @dataclass(frozen=True)
@@ -107,26 +109,24 @@ def trace(
 def _framed(shape: Shape, view: View, fill: float) -> Camera:
     """The camera of a view, moved and zoomed by what it saw in a small picture."""
     low, high = shape.bounds
-    loose = camera(view, float(low[1, 0] + high[1, 0]) / 2)
+    seen_by = camera(view, float(low[1, 0] + high[1, 0]) / 2)
     for size in (_FRAMING_SIZE, 2 * _FRAMING_SIZE):
-        across, down = _grid(size)
-        seen = ~np.isnan(_march(shape, loose, across, down, size))
-        rows, columns = np.flatnonzero(seen.reshape(size, size).any(axis=1)), np.flatnonzero(
-            seen.reshape(size, size).any(axis=0)
-        )
+        seen = ~np.isnan(_march(shape, seen_by, *_middles(size), size)).reshape(size, size)
+        rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
         box = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-        loose = loose.framed(*(float(edge) / size for edge in box), fill=fill)
-    return loose
+        seen_by = seen_by.framed(*(float(edge) / size for edge in box), fill=fill)
+    return seen_by
 
 
-def _grid(size: int) -> tuple[Floats, Floats]:
+def _middles(size: int) -> tuple[Floats, Floats]:
+    """Where the middles of pixels are, 0 to 1 from left and from top, row by row."""
     middles = (np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(size)
     return np.tile(middles, size), np.repeat(middles, size)
 
 
 def _samples(shape: Shape, seen_by: Camera, size: int) -> tuple[Indices, Floats, Points, Points]:
     """Pixel, weight, position and direction to the eye of every sample that meets the shape."""
-    across, down = _grid(size)
+    across, down = _middles(size)
     reached = _march(shape, seen_by, across, down, size)
     edge = np.flatnonzero(_edges(shape, seen_by, reached, size))
     inner = np.setdiff1d(np.flatnonzero(~np.isnan(reached)), edge, assume_unique=True)
@@ -134,23 +134,23 @@ def _samples(shape: Shape, seen_by: Camera, size: int) -> tuple[Indices, Floats,
     shift = np.stack(np.meshgrid(offsets, offsets)).reshape(2, -1).astype(np.float32)
     fine_across = (across[edge][:, None] + shift[0]).ravel()
     fine_down = (down[edge][:, None] + shift[1]).ravel()
-    fine = _march(shape, seen_by, fine_across, fine_down, size * _EDGE_GRID)
+    fine = _march(shape, seen_by, fine_across, fine_down, 2 * size)
     met = ~np.isnan(fine)
-    share = np.float32(1 / shift.shape[1])
     pixel = np.concatenate([inner, np.repeat(edge, shift.shape[1])[met]])
-    weight = np.concatenate([np.ones(len(inner), np.float32), np.full(int(met.sum()), share)])
-    rays = np.concatenate(
-        [seen_by.directions(across[inner], down[inner]), seen_by.directions(fine_across[met], fine_down[met])],
-        axis=1,
-    )
+    weight = np.ones(len(pixel), np.float32)
+    weight[len(inner) :] /= shift.shape[1]
+    across = np.concatenate([across[inner], fine_across[met]])
+    down = np.concatenate([down[inner], fine_down[met]])
     distance = np.concatenate([reached[inner], fine[met]])
-    return pixel, weight.astype(np.float32), seen_by.eye[:, None] + rays * distance, -rays
+    order = _by_tiles(across, down)
+    rays = seen_by.directions(across[order], down[order])
+    return pixel[order], weight[order], seen_by.eye[:, None] + rays * distance[order], -rays
 
 
 def _edges(shape: Shape, seen_by: Camera, reached: Floats, size: int) -> Region:
     """Which pixels differ from a neighbour in whether, what or at which angle they show."""
     met = ~np.isnan(reached)
-    across, down = _grid(size)
+    across, down = _middles(size)
     place = seen_by.eye[:, None] + seen_by.directions(across[met], down[met]) * reached[met]
     normal = np.zeros((3, size * size), np.float32)
     normal[:, met] = _by_chunks(lambda p: _normals(shape.distance, p), place)
@@ -164,7 +164,9 @@ def _edges(shape: Shape, seen_by: Camera, reached: Floats, size: int) -> Region:
         (np.s_[1:, 1:], np.s_[:-1, :-1]),
         (np.s_[1:, :-1], np.s_[:-1, 1:]),
     ):
-        turn = (normal[(slice(None), *_as_tuple(here))] * normal[(slice(None), *_as_tuple(there))]).sum(axis=0)
+        turn = (normal[(slice(None), *_as_tuple(here))] * normal[(slice(None), *_as_tuple(there))]).sum(
+            axis=0
+        )
         differs = (role[here] != role[there]) | ((role[here] >= 0) & (turn < _SHARP_TURN))
         found[here] |= differs
         found[there] |= differs
@@ -179,31 +181,64 @@ def _as_tuple(index: slice | tuple[slice, ...]) -> tuple[slice, ...]:
 
 
 def _march(shape: Shape, seen_by: Camera, across: Floats, down: Floats, size: int) -> Floats:
-    """How far each ray goes until it meets the shape; NaN where it does not."""
-    low, high = shape.bounds
-    eye = seen_by.eye[:, None]
+    """How far each ray through a place of a picture goes until it meets the shape; NaN where it does not.
+
+    One thick ray for each tile of the picture goes ahead; the rays of the tile start where it got stuck.
+    """
+    start = _safe_starts(shape, seen_by)
+    order = _by_tiles(across, down)
+    tile = (np.minimum(down[order], 0.9999) * _TILES).astype(np.intp) * _TILES
+    tile += (np.minimum(across[order], 0.9999) * _TILES).astype(np.intp)
+    going = ~np.isnan(start[tile])
+    order, tile = order[going], tile[going]
+    met = np.full(len(across), np.nan, np.float32)
     tolerance = np.float32(0.35 * seen_by.pixel(size))
+    places = np.stack([across[order], down[order], start[tile]])
+    met[order] = _by_chunks(lambda p: _advance(shape, seen_by, p, tolerance, np.float32(0)), places)
+    return met
 
-    def reach(places: Floats) -> Floats:
-        rays = seen_by.directions(places[0], places[1])
-        with np.errstate(divide="ignore"):
-            sides = np.stack([(low - eye) / rays, (high - eye) / rays])
-        enter, leave = sides.min(axis=0).max(axis=0), sides.max(axis=0).min(axis=0)
-        met = np.full(rays.shape[1], np.nan, np.float32)
-        index = np.flatnonzero(enter < leave)
-        t, rays, leave = enter[index], rays[:, index], leave[index]
-        for _ in range(_STEPS):
-            if not len(index):
-                break
-            distance = shape.distance(eye + rays * t)
-            arrived = distance < tolerance
-            met[index[arrived]] = t[arrived] + distance[arrived]
-            t = t + distance
-            going = ~arrived & (t < leave)
-            index, t, rays, leave = index[going], t[going], rays[:, going], leave[going]
-        return met
 
-    return _by_chunks(reach, np.stack([across, down]))
+@lru_cache(maxsize=16)
+def _safe_starts(shape: Shape, seen_by: Camera) -> Floats:
+    """How far rays through each tile of the picture go without meeting anything; NaN where they never do."""
+    across, down = _middles(_TILES)
+    places = np.stack([across, down, np.zeros_like(across)])
+    clearance = np.float32(seen_by.pixel(_TILES) * 0.78)
+    return _by_chunks(lambda p: _advance(shape, seen_by, p, np.float32(0), clearance), places)
+
+
+def _advance(
+    shape: Shape, seen_by: Camera, places: Floats, tolerance: np.float32, clearance: np.float32
+) -> Floats:
+    """March rays from given distances to where less than the clearance, or the tolerance, is left around them."""
+    low, high = shape.bounds
+    rays, eye = seen_by.directions(places[0], places[1]), seen_by.eye[:, None]
+    with np.errstate(divide="ignore"):
+        sides = np.stack([(low - clearance - eye) / rays, (high + clearance - eye) / rays])
+    t = np.maximum(sides.min(axis=0).max(axis=0), places[2])
+    leave = sides.max(axis=0).min(axis=0)
+    met = np.full(len(t), np.nan, np.float32)
+    index = np.flatnonzero(t < leave)
+    t, rays, leave = t[index], rays[:, index], leave[index]
+    for _ in range(_STEPS):
+        if not len(index):
+            break
+        distance = shape.distance(eye + rays * t) - clearance
+        arrived = distance < tolerance + clearance
+        met[index[arrived]] = t[arrived] + (0 if clearance else distance[arrived])
+        t = t + distance
+        going = ~arrived & (t < leave)
+        index, t, rays, leave = index[going], t[going], rays[:, going], leave[going]
+    return met
+
+
+def _by_tiles(across: Floats, down: Floats) -> Indices:
+    """The order of places in which those of one tile follow each other, so that chunks are compact."""
+    tiles = 16
+    return np.argsort(
+        np.floor(down * tiles).astype(np.intp) * tiles + np.floor(across * tiles).astype(np.intp),
+        kind="stable",
+    )
 
 
 def _normals(field: Field, p: Points) -> Points:
@@ -219,7 +254,9 @@ def _normals(field: Field, p: Points) -> Points:
 def _openness(field: Field, p: Points, normal: Points) -> Floats:
     """Ambient light that arrives: free distance along directions of the hemisphere, near and farther away."""
     helper = np.where(np.abs(normal[1]) < np.float32(0.9), np.float32(1), np.float32(0))
-    tangent = np.stack([normal[2] * helper, normal[2] * (1 - helper), -normal[0] * helper - normal[1] * (1 - helper)])
+    tangent = np.stack(
+        [normal[2] * helper, normal[2] * (1 - helper), -normal[0] * helper - normal[1] * (1 - helper)]
+    )
     tangent /= np.maximum(np.sqrt((tangent * tangent).sum(axis=0)), np.float32(1e-6))
     across = np.stack([
         normal[1] * tangent[2] - normal[2] * tangent[1],
@@ -265,7 +302,7 @@ def _visible(field: Field, p: Points, direction: Points, sharpness: float, reach
     rays = np.broadcast_to(direction, p.shape)
     t = np.full(count, 0.012, np.float32)
     before = np.full(count, 1e9, np.float32)
-    for _ in range(36):
+    for _ in range(28):
         if not len(index):
             break
         distance = field(p[:, index] + rays[:, index] * t)
@@ -275,7 +312,9 @@ def _visible(field: Field, p: Points, direction: Points, sharpness: float, reach
         seen[index] = np.minimum(seen[index], np.clip(nearest, 0, 1))
         seen[index[distance < 0.0004]] = 0
         before = distance
-        t = t + np.clip(distance, 0.012, 0.14)
+        t = t + np.clip(
+            distance, np.float32(0.012) + t * np.float32(0.06), np.float32(0.06) + t * np.float32(0.35)
+        )
         going = (seen[index] > 0.004) & (t < reach)
         index, t, before = index[going], t[going], before[going]
     return np.asarray(seen * seen * (3 - 2 * seen), np.float32)
@@ -287,7 +326,7 @@ def _visible(field: Field, p: Points, direction: Points, sharpness: float, reach
 def _floor(shape: Shape, seen_by: Camera, size: int, low: Floats, high: Floats) -> Floats:
     """The light that the floor loses to the product, at half the picture's resolution, smoothly enlarged."""
     coarse = max(32, size // 4)
-    across, down = _grid(coarse)
+    across, down = _middles(coarse)
     rays, eye = seen_by.directions(across, down), seen_by.eye[:, None]
     lost = np.zeros(coarse * coarse, np.float32)
     with np.errstate(divide="ignore"):

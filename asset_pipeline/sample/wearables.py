@@ -40,8 +40,23 @@ def handbag() -> Shape:
         moved(extruded(filleted([(-0.735, 0.98, 0.1), (-0.77, 0.62, 0.05), (-0.62, 0.45, 0.16), (0.62, 0.45, 0.16), (0.77, 0.62, 0.05), (0.735, 0.98, 0.1), (0.70, 1.01, 0.1), (-0.70, 1.01, 0.1)]), 0.62, 0.02), z=0.06),
         grown(solid, 0.026), softness=0.02,
     )  # fmt: skip
-    piping = union(*(moved(swept(np.concatenate([outline, outline[:1]]), 0.016), z=z) for z in (-0.218, 0.218)))
-    handle = swept(smooth([(-0.36, 1.02), (-0.36, 1.14), (-0.31, 1.38), (-0.17, 1.54), (0, 1.59), (0.17, 1.54), (0.31, 1.38), (0.36, 1.14), (0.36, 1.02)]), 0.036)
+    piping = union(*(moved(swept(np.concatenate([outline, outline[:1]]), 0.019), z=z) for z in (-0.19, 0.19)))
+    handle = swept(
+        smooth(
+            [
+                (-0.36, 1.02),
+                (-0.36, 1.14),
+                (-0.31, 1.38),
+                (-0.17, 1.54),
+                (0, 1.59),
+                (0.17, 1.54),
+                (0.31, 1.38),
+                (0.36, 1.14),
+                (0.36, 1.02),
+            ]
+        ),
+        0.036,
+    )
     loops = mirrored(moved(turned(ring(0.062, 0.014), x=90), 0.36, 1.03, 0))
     tabs = mirrored(moved(box(0.10, 0.10, 0.10, 0.02), 0.36, 0.985, 0))
     clasp = moved(box(0.17, 0.115, 0.05, 0.018), 0, 0.475, 0.278)
@@ -108,7 +123,9 @@ def lying(field: Field) -> Field:
 
 def cap() -> Shape:
     """A six-panel cap with a curved peak."""
-    line = smooth([(0.585, 0.0), (0.60, 0.16), (0.585, 0.34), (0.51, 0.53), (0.36, 0.68), (0.18, 0.755), (0.0, 0.775)])
+    line = smooth(
+        [(0.585, 0.0), (0.60, 0.16), (0.585, 0.34), (0.51, 0.53), (0.36, 0.68), (0.18, 0.755), (0.0, 0.775)]
+    )
     dome = stretched(revolved(np.concatenate([[(0, 0)], line])), x=0.97, z=1.10)
     seams = within(
         hollow(grown(dome, 0.002), 0.010),

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -31,6 +32,18 @@ def encoded(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
+def decoded(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table in the bytes of a Parquet file.
+
+    Read without Arrow's threads: one that still holds the bytes when the interpreter ends aborts the process.
+
+    Raises:
+        pyarrow.ArrowException: they are no Parquet file.
+    """
+    file = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+    return file.read(columns=None if columns is None else list(columns), use_threads=False)
+
+
 def write_named(files: Files, folder: str, prefix: str, table: pa.Table) -> str:
     """Write a table into a folder; return the file's name: the prefix and a hash, without suffix."""
     data = encoded(table)
@@ -47,7 +60,7 @@ def read_named(files: Files, folder: str, name: str) -> tuple[pa.Table, bool]:
     """
     try:
         data = files.read(f"{folder}/{name}.parquet")
-        table = pq.read_table(io.BytesIO(data))
+        table = decoded(data)
     except (pa.ArrowException, FileNotFoundError) as error:
         raise BrokenFact(f"{folder}/{name}.parquet: {error}") from error
     prefix, _, digest = name.rpartition("-")
