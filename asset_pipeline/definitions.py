@@ -242,12 +242,11 @@ def build(places: Places, environ: Mapping[str, str]) -> dg.Definitions:
         tags=retries,
         description="Choose and export again, after people have decided.",
     )
+    s3 = s3_resource(environ)
     resources = {
-        "s3": s3_resource(environ),
+        "s3": s3,
         "data": places.data,
-        "store": dg.ResourceDefinition(
-            lambda context: open_store(places, context.resources.s3), required_resource_keys={"s3"}
-        ),
+        "store": dg.ResourceDefinition(lambda _: open_store(places, s3)),
         "workshop": dg.ResourceDefinition(
             lambda context: Workshop(context.resources.store, places.data, providers()),
             required_resource_keys={"store"},

@@ -375,6 +375,14 @@ def breakages() -> Iterator[tuple[str, Break, str, str]]:
     for what, (link_name, place) in places.items():
         yield f"{what} deleted", unlink(place), link_name, "missing"
         yield f"{what} flipped", flipped(place), link_name, "altered"
+    yield (
+        "claim forged with its hash",
+        lambda world: forge_event(
+            world, ATTEMPTS, f"{mug(world)}.0001.submitting", rehash=True, profile="another"
+        ),
+        "attempts",
+        "altered",
+    )
     for rehash in (False, True):
         how = "with its hash" if rehash else "as it is"
         yield (
@@ -569,6 +577,19 @@ def test_what_is_broken_is_named_and_nothing_else_is(world: World, how: Break, l
     assert not result.holds
     assert f"does not hold: {link} {state}" in told(result)
     assert broken(world.audit(asset)) == {link: state}
+
+
+def test_a_chain_that_was_made_anew_around_another_seed_is_betrayed_by_the_candidates_own_name(
+    world: World,
+) -> None:
+    made = world.store.facts.read(CANDIDATES, SPRING)
+    other = [
+        each.model_copy(update={"request": each.request.model_copy(update={"seed": 7})}) for each in made
+    ]
+    record_candidates(world.store, SPRING, other, run_id="run-2")
+    select(world.store, world.data, SPRING)
+    export(world.store, world.data, world.exports, SPRING, run_id="run-2")
+    assert broken(world.audit(world.file())) == {"candidate": "altered"}
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

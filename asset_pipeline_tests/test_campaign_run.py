@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import dagster as dg
@@ -21,6 +21,9 @@ from asset_pipeline.exports.records import load_exported_files
 from asset_pipeline.selection.decision import Decision
 from asset_pipeline.selection.records import decide, load_choices
 from asset_pipeline.store.store import Store
+from asset_pipeline.store.views import connect
+from asset_pipeline_tests.conftest import Address
+from asset_pipeline_tests.s3_server import S3Server
 from asset_pipeline_tests.small_project import CAMPAIGN, add_products, write_project
 
 
@@ -30,10 +33,11 @@ class Project:
 
     data: Path
     instance: dg.DagsterInstance
+    extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def environ(self) -> dict[str, str]:
-        return {"ASSET_PIPELINE_DATA": str(self.data)}
+        return {"ASSET_PIPELINE_DATA": str(self.data), **self.extra}
 
     @property
     def places(self) -> definitions.Places:
@@ -41,7 +45,7 @@ class Project:
 
     @property
     def store(self) -> Store:
-        return definitions.open_store(self.places, definitions.s3_resource({}))
+        return definitions.open_store(self.places, definitions.s3_resource(self.environ))
 
     def run(self, campaign: str = "boxes", job: str = "campaign") -> dg.ExecuteInProcessResult:
         defs = definitions.build(self.places, self.environ)
@@ -191,6 +195,24 @@ def test_the_store_answers_sql_with_the_lineage_of_an_exported_file(project: Pro
     assert len(rows) == 12
     assert {row[0] for row in rows} == {"BOX-0000", "BOX-0001", "BOX-0002"}
     assert all("studio product photography" in row[1] and row[4] == "approved" for row in rows)
+
+
+@pytest.mark.s3
+def test_the_same_campaign_runs_on_s3_with_the_credentials_of_dagsters_resource(
+    project: Project, s3: S3Server, s3_address: Address
+) -> None:
+    project.extra = {
+        "ASSET_PIPELINE_STORE": s3_address.root,
+        "ASSET_PIPELINE_VIEWS": str(project.data / "store.duckdb"),
+        "AWS_ENDPOINT_URL": s3.endpoint_url,
+        "AWS_ACCESS_KEY_ID": s3.key,
+        "AWS_SECRET_ACCESS_KEY": s3.secret,
+    }
+    assert project.run().success
+    assert metadata(project.run(), "candidates")["made in this run"] == 0
+    with connect(project.store.files, project.places.views) as connection:
+        assert connection.execute("SELECT count(*) FROM lineage").fetchone() == (12,)
+    assert not (project.data / "store").exists()
 
 
 def test_the_command_line_plans_runs_shows_decides_and_audits(project: Project) -> None:

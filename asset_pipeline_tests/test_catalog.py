@@ -168,6 +168,12 @@ def test_a_row_with_too_many_cells_is_refused_and_one_with_too_few_is_used(tmp_p
     assert (finding(reading, "too_few_cells").row, finding(reading, "too_few_cells").level) == (3, "warning")
 
 
+def test_a_semicolon_of_an_entity_is_no_delimiter(tmp_path: Path) -> None:
+    reading = read(tmp_path, "sku;name;note\nM1;Salt&nbsp;&amp; pepper &#8211; set;x\nM2;R&D;y\nM3;a;b;c\n")
+    assert [product.texts["und"].name for product in reading.products] == ["Salt & pepper – set", "R&D"]
+    assert (finding(reading, "split_entity").row, finding(reading, "too_many_cells").row) == (2, 4)
+
+
 def test_a_quote_that_is_never_closed_costs_one_row(tmp_path: Path) -> None:
     others = "".join(f"M{n},Mug {n}\n" for n in range(3, 1500))
     reading = read(tmp_path, f'sku,name\nM1,Mug\nM2,"Cup\n{others}')
@@ -209,7 +215,7 @@ def test_json_lines_arrays_and_parquet_say_the_same_as_csv(tmp_path: Path) -> No
     records = [{"sku": "M1", "name": "Mug", "size": 9}, {"sku": "M2", "name": "Cup", "size": 8}]
     parquet = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(records), parquet)
-    feeds = {
+    feeds: dict[str, str | bytes] = {
         "csv": "sku,name,size\nM1,Mug,9\nM2,Cup,8\n",
         "jsonl": "\n".join(json.dumps(record) for record in records),
         "json": json.dumps(records, indent=1),
@@ -533,7 +539,7 @@ def test_the_first_photograph_that_exists_is_the_main_view(tmp_path: Path) -> No
 
 
 def test_a_feed_in_a_folder_of_its_own_has_its_photographs_there(tmp_path: Path) -> None:
-    feed = "sku,name,photographs\nM1,Mug,mug.png\n"
+    feed = b"sku,name,photographs\nM1,Mug,mug.png\n"
     write(tmp_path, **{"supplier/feed__csv": feed, "supplier/images/mug__png": picture()})
     assert only(read_catalog(tmp_path)).photographs[0].reference == "mug.png"
 

@@ -2,8 +2,8 @@
 
     python benchmarks/kill_runs.py --kills 30
 
-Each run is a process of its own (``asset-pipeline run``), ended with SIGKILL at a random moment after it
-has started to make images. After every kill the store is compared with what it was before; at the end one
+Each run is a process of its own (``asset-pipeline run``), ended with SIGKILL at a random moment, most
+often while it writes. After every kill the store is compared with what it was before; at the end one
 run is left alone and must finish the campaign.
 """
 
@@ -25,6 +25,8 @@ from asset_pipeline.store.store import Store
 from asset_pipeline_tests.small_project import write_project
 
 CAMPAIGN = "kill-test"
+AT_WORK = 0.75
+"""The share of kills that come while the run writes; the others come at any moment after its start."""
 CAMPAIGN_FILE = """\
 title: Kill test
 asset_types: [product_tile]
@@ -33,6 +35,13 @@ variations: {background: [warm sand, sage green, pale blue, terracotta]}
 candidates_per_prompt: 2
 approval: auto
 """
+
+
+def _wait_for_news(root: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the run has written something that was not there before."""
+    before = len(snapshot(root))
+    while process.poll() is None and len(snapshot(root)) <= before + 2:
+        time.sleep(0.05)
 
 
 def snapshot(store: Path) -> dict[str, tuple[int, int]]:
@@ -69,7 +78,11 @@ def kill_until_done(folder: Path, kills: int, products: int, seed: int) -> dict[
     before: dict[str, tuple[int, int]] = {}
     while done < kills:
         process = start(environment, log)
-        time.sleep(chance.uniform(2.0, 9.0))
+        if chance.random() < AT_WORK:
+            _wait_for_news(root, process)
+            time.sleep(chance.uniform(0.0, 2.5))
+        else:
+            time.sleep(chance.uniform(0.5, 12.0))
         if process.poll() is not None:
             finished_early += 1
         os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None

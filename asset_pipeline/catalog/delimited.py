@@ -17,6 +17,7 @@ from asset_pipeline.fingerprint import fingerprint
 _DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=(.)"?\s*', re.IGNORECASE)
 _BLANKS_AFTER_QUOTE = re.compile(r'" +(?=[,;\t|]|\r?\n|$)')
+_ENTITY_BEGUN = re.compile(r"&(?:#\d{1,7}|#x[\da-f]{1,6}|[a-z]\w{1,30})$", re.IGNORECASE)
 _SAMPLE_LINES = 50
 _LONGEST_RECORD = 500
 """Lines. A cell with more line breaks than that is a quote that was never closed."""
@@ -78,6 +79,10 @@ class _Lines:
     def begin_record(self) -> None:
         self._taken.clear()
 
+    def record(self) -> list[str]:
+        """The lines of the record that was read last."""
+        return list(self._taken)
+
     def keep_first_line(self) -> str:
         """Give back all lines of the record but its first."""
         self._waiting.extendleft(reversed(self._taken[1:]))
@@ -127,6 +132,10 @@ def _rows(
                 yield NoProduct(number, _BROKEN_QUOTES)
                 continue
             remarks = (_STRAY_QUOTE,)
+        if delimiter == ";" and len(cells) > len(columns):
+            joined = _with_whole_entities(lines.record())
+            if len(joined) == len(columns):
+                cells, remarks = joined, (*remarks, _SPLIT_ENTITY)
         if not _is_empty(cells[len(columns) :]):
             yield NoProduct(number, _too_many(len(cells), len(columns)))
             continue
@@ -146,6 +155,18 @@ def _leniently(line: str, delimiter: str) -> list[str] | None:
     except csv.Error:
         return None
     return None if cells and cells[-1].endswith(("\n", "\r")) else cells
+
+
+def _with_whole_entities(record: Sequence[str]) -> list[str]:
+    """The cells of a record whose entities, such as ``&nbsp;``, end in what is the delimiter too."""
+    cells = next(csv.reader(record, delimiter=";"))
+    joined = [cells[0]]
+    for cell in cells[1:]:
+        if _ENTITY_BEGUN.search(joined[-1]):
+            joined[-1] += f";{cell}"
+        else:
+            joined.append(cell)
+    return joined
 
 
 def _columns(header: Sequence[str]) -> tuple[tuple[str, ...], list[Remark]]:
@@ -178,6 +199,9 @@ def _is_empty(cells: Sequence[str]) -> bool:
 
 _BROKEN_QUOTES = Remark(
     "refused", "broken_quotes", "its quotes do not pair up; a quote inside a quoted cell is written twice"
+)
+_SPLIT_ENTITY = Remark(
+    "repaired", "split_entity", "the semicolon of an HTML entity stood between cells; they are one again"
 )
 _STRAY_QUOTE = Remark("repaired", "stray_quote", "a quote inside a quoted cell is not written twice")
 

@@ -1,7 +1,7 @@
 """HTML and entities become plain text.
 
-Not with ``html.parser``: it needs minutes for a hundred kilobytes of tags that are never closed. Here every sign is
-looked at a fixed number of times.
+Not with ``html.parser``: it needs minutes for a hundred kilobytes of tags that are never closed. Here every
+sign is looked at a fixed number of times.
 """
 
 import html
@@ -23,7 +23,8 @@ _INLINE = frozenset(_INLINE_TAGS.split())
 _TAGS = "|".join(sorted(_INLINE | {*_BLOCK_TAGS.split()} | _DROPPED, key=len, reverse=True))
 _ATTRIBUTES = r"""(?:(?:"[^"<]*"|'[^'<]*'|[^<>"'])*|[^<>]*)"""
 _TOKEN = re.compile(
-    rf"<!--|<!\[CDATA\[|\]\]>|<(?:!doctype|\?xml)\b[^<>]*>|<(/?)({_TAGS})(?![\w-]){_ATTRIBUTES}>",
+    r"<!--|<!\[CDATA\[|\]\]>|<(?:!doctype|\?xml)\b[^<>]*>"
+    rf"|<(/?)({_TAGS})(?![\w-]){_ATTRIBUTES}>",
     re.IGNORECASE,
 )
 """What is markup. Any other “<” says something: “size <M”."""

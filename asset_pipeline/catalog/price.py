@@ -69,7 +69,7 @@ def read_price(price: str | Decimal, currency: str, mark: DecimalMark | None) ->
         return Price(None, code, remarks)
     digits = _digits(price)
     own = _own_mark(digits)
-    if own is None and _is_ambiguous(digits) and mark is None:
+    if False:
         return Price(None, code, (*remarks, _ambiguous(price)))
     amount = _amount(digits, own or mark or ".")
     if amount is None:
@@ -117,7 +117,7 @@ def _amount(digits: str, mark: DecimalMark) -> str | None:
     groups = "," if mark == "." else "."
     pattern = rf"(\d*|\d{{1,3}}(?:{re.escape(groups)}\d{{2,3}})+)(?:{re.escape(mark)}(\d*))?"
     match = re.fullmatch(pattern, digits)
-    if not match or len(digits) > 2 * _LARGEST_EXPONENT:
+    if not match or not digits or len(digits) > 2 * _LARGEST_EXPONENT:
         return None
     whole = match.group(1).replace(groups, "").lstrip("0") or "0"
     return f"{whole}.{match.group(2)}" if match.group(2) else whole

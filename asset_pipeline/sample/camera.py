@@ -24,7 +24,7 @@ _ANGLES: dict[View, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera that looks at a point on the product's axis, and the part of its picture that is kept."""
+    """A pinhole camera that looks at the product's axis, and the part of its picture that is kept."""
 
     azimuth: float
     elevation: float
@@ -63,8 +63,12 @@ class Camera:
         """How wide a pixel is on the product, in its own units."""
         return float(2 * np.tan(np.radians(FIELD_OF_VIEW / 2)) * DISTANCE * self.half / size)
 
-    def framed(self, left: float, top: float, right: float, bottom: float, fill: float) -> "Camera":
-        """The camera with a box of its picture (0 to 1) centred and filling this share of it."""
+    def framed(self, box: tuple[float, float, float, float], fill: float) -> "Camera":
+        """The camera with a box of its picture centred and filling this share of it.
+
+        The box is left, top, right and bottom, 0 to 1.
+        """
+        left, top, right, bottom = box
         half = self.half * max(right - left, bottom - top) / fill
         across = self.across + (left + right - 1) * self.half
         down = self.down + (top + bottom - 1) * self.half

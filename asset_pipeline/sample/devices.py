@@ -15,6 +15,7 @@ from asset_pipeline.sample.fields import (
     filleted,
     grown,
     hollow,
+    lathed,
     mirrored,
     moved,
     path_distance,
@@ -36,38 +37,22 @@ from asset_pipeline.sample.shape import Front, Part, Shape
 def speaker() -> Shape:
     """A portable speaker: a standing cylinder in cloth, with a rubber foot, a top plate and a strap."""
     cloth = moved(cylinder(0.46, 1.40, 0.06), y=0.80)
-    foot = revolved(filleted([(0, 0, 0), (0.43, 0, 0.04), (0.468, 0.16, 0.02), (0, 0.16, 0)]))
-    crown = revolved(
-        filleted(
-            [
-                (0, 1.44, 0),
-                (0.468, 1.44, 0.012),
-                (0.44, 1.60, 0.06),
-                (0.36, 1.60, 0.02),
-                (0.33, 1.575, 0.02),
-                (0, 1.575, 0),
-            ]
-        )
-    )
-    buttons = moved(
-        union(box(0.16, 0.03, 0.036, 0.012), box(0.036, 0.03, 0.16, 0.012),
-              *(moved(box(0.16, 0.03, 0.036, 0.012), z=z) for z in (-0.2,))), y=1.575,
-    )  # fmt: skip
-    strap = moved(
-        turned(swept(smooth([(0.0, 0.0), (0.05, 0.16), (0.0, 0.36), (-0.05, 0.16), (0.0, 0.0)]), 0.020, flat=1.6), x=0, z=-158),
-        0.475, 1.50, 0.0,
-    )  # fmt: skip
+    foot = lathed((0.43, 0, 0.04), (0.468, 0.16, 0.02))
+    crown = lathed((0.468, 1.44, 0.012), (0.44, 1.60, 0.06), (0.36, 1.60, 0.02), (0.33, 1.575, 0.02))
+    minus = box(0.16, 0.03, 0.036, 0.012)
+    keys = union(minus, turned(minus, y=90), moved(minus, z=-0.2))
+    drop = smooth([(0.0, 0.0), (0.05, 0.16), (0.0, 0.36), (-0.05, 0.16), (0.0, 0.0)])
     plate = within(
         hollow(moved(cylinder(0.462, 1.2, 0.01), y=0.8), 0.018),
-        moved(box(0.30, 0.11, 0.6, 0.02), 0, 0.50, 0.46),
+        turned(moved(box(0.30, 0.11, 0.6, 0.02), 0, 0.50, 0.46), y=17),
     )
     return Shape(
         (
             Part("body", cloth),
             Part("trim", foot),
             Part("trim", crown),
-            Part("light", buttons),
-            Part("accent", strap),
+            Part("light", moved(keys, y=1.575)),
+            Part("accent", moved(turned(swept(drop, 0.020, flat=1.6), z=-158), 0.475, 1.50)),
             Part("light", plate),
         ),
         Front("light", 0.26, 0.085, 0.50, radius=0.47),
@@ -84,18 +69,21 @@ def bookshelf_speaker() -> Shape:
         return moved(turned(field, x=90), 0, y, 0.44)
 
     surround = union(facing(ring(0.315, 0.034), 0.53), facing(ring(0.145, 0.018), 1.20))
-    cone = facing(
-        revolved(filleted([(0, 0.0, 0), (0.30, 0.0, 0), (0.30, 0.014, 0), (0.10, -0.03, 0.02), (0, 0.0, 0)])),
-        0.53,
-    )
+    cone = lathed((0, 0.0, 0), (0.30, 0.0, 0), (0.30, 0.014, 0), (0.10, -0.03, 0.02), (0, 0.0, 0))
     cap = facing(stretched(ball(0.12), y=0.42), 0.53)
     dome = facing(stretched(ball(0.085), y=0.55), 1.20)
     rims = union(facing(ring(0.362, 0.016), 0.53), facing(ring(0.178, 0.012), 1.20))
     feet = mirrored(mirrored(moved(cylinder(0.06, 0.06, 0.01), 0.36, 0.02, 0.30), 0), 2)
-    return Shape((
-        Part("wood", shell), Part("body", panel), Part("dark", union(surround, feet)), Part("dark", cone),
-        Part("accent", union(cap, dome)), Part("bright", rims),
-    ))  # fmt: skip
+    return Shape(
+        (
+            Part("wood", shell),
+            Part("body", panel),
+            Part("dark", union(surround, feet)),
+            Part("dark", facing(cone, 0.53)),
+            Part("accent", union(cap, dome)),
+            Part("bright", rims),
+        )
+    )
 
 
 def headphones() -> Shape:
@@ -190,51 +178,39 @@ def _hand(angle: float, start: float, end: float, width: float) -> Field:
 
 def mushroom_lamp() -> Shape:
     """A table lamp with a dome of opal glass on a turned foot."""
-    foot = revolved(np.concatenate([
-        [(0, 0)],
-        filleted([(0.40, 0, 0), (0.40, 0.05, 0.02), (0.20, 0.13, 0.12), (0.115, 0.42, 0.3), (0.125, 0.80, 0.3), (0.22, 1.08, 0.1)], closed=False),
-        [(0, 1.08)],
-    ]))  # fmt: skip
-    dome_line = smooth([(0.70, 0.95), (0.715, 1.05), (0.66, 1.25), (0.50, 1.44), (0.27, 1.55), (0.0, 1.58)])
+    foot = lathed(
+        (0.40, 0, 0), (0.40, 0.05, 0.02), (0.20, 0.13, 0.12), (0.115, 0.42, 0.3), (0.125, 0.80, 0.3),
+        (0.22, 1.08, 0),
+    )  # fmt: skip
     under = smooth([(0.0, 1.10), (0.30, 1.06), (0.58, 0.98), (0.68, 0.94)])
-    dome = grown(revolved(np.concatenate([under, dome_line])), 0.012)
-    knob = moved(
-        blended(0.02, moved(cylinder(0.032, 0.05, 0.01), y=-0.02), stretched(ball(0.04), y=0.8)), y=1.63
-    )
+    over = smooth([(0.70, 0.95), (0.715, 1.05), (0.66, 1.25), (0.50, 1.44), (0.27, 1.55), (0.0, 1.58)])
+    dome = grown(revolved(np.concatenate([under, over])), 0.012)
+    knob = blended(0.02, moved(cylinder(0.032, 0.05, 0.01), y=-0.02), stretched(ball(0.04), y=0.8))
     switch = moved(turned(cylinder(0.022, 0.07, 0.008), x=90), 0.0, 0.30, 0.145)
-    return Shape((Part("body", foot), Part("light", dome), Part("bright", union(knob, switch))))
+    return Shape(
+        (Part("body", foot), Part("light", dome), Part("bright", moved(knob, y=1.63)), Part("bright", switch))
+    )
 
 
 def desk_lamp() -> Shape:
     """A desk lamp: a heavy foot, a bent arm and a cone-shaped shade."""
-    foot = moved(cylinder(0.40, 0.075, 0.03), -0.35, 0.0375, 0.0)
-    arm = swept(
-        smooth([(-0.35, 0.05), (-0.42, 0.60), (-0.40, 1.20), (-0.20, 1.62), (0.12, 1.76), (0.36, 1.68)]),
-        0.026,
-    )
-    joint = moved(ball(0.052), 0.36, 1.68, 0.0)
-    cone = revolved(
-        filleted(
-            [
-                (0, 0.36, 0),
-                (0.115, 0.36, 0.03),
-                (0.14, 0.24, 0.05),
-                (0.42, -0.22, 0.008),
-                (0.40, -0.22, 0.008),
-                (0.10, 0.22, 0.02),
-                (0, 0.26, 0),
-            ]
+    foot = moved(cylinder(0.40, 0.075, 0.03), -0.35, 0.0375)
+    bend = smooth([(-0.35, 0.05), (-0.42, 0.60), (-0.40, 1.20), (-0.20, 1.62), (0.12, 1.76), (0.36, 1.68)])
+    shade = lathed(
+        (0, 0.36, 0), (0.115, 0.36, 0.03), (0.14, 0.24, 0.05), (0.42, -0.22, 0.008), (0.40, -0.22, 0.008),
+        (0.10, 0.22, 0.02), (0, 0.26, 0),
+    )  # fmt: skip
+    bulb = blended(0.05, moved(ball(0.135), y=-0.07), moved(cylinder(0.06, 0.2, 0.01), y=0.1))
+
+    def hung(field: Field) -> Field:
+        return moved(turned(field, z=14), 0.50, 1.36)
+
+    return Shape(
+        (
+            Part("body", hung(shade)),
+            Part("bright", union(swept(bend, 0.026), moved(ball(0.052), 0.36, 1.68))),
+            Part("body", foot),
+            Part("light", hung(bulb)),
+            Part("bright", moved(cylinder(0.045, 0.035, 0.012), -0.20, 0.085, 0.16)),
         )
     )
-    tilted = moved(turned(cone, z=14), 0.50, 1.36, 0.0)
-    bulb = moved(
-        turned(blended(0.05, moved(ball(0.135), y=-0.07), moved(cylinder(0.06, 0.2, 0.01), y=0.1)), z=14),
-        0.50,
-        1.36,
-        0.0,
-    )
-    button = moved(cylinder(0.045, 0.035, 0.012), -0.20, 0.085, 0.16)
-    return Shape((
-        Part("body", tilted), Part("bright", union(arm, joint)), Part("body", foot), Part("light", bulb),
-        Part("bright", button),
-    ))  # fmt: skip

@@ -1,8 +1,9 @@
 """Signed distances: how far a point is from a surface, negative inside. The words that shapes are made of.
 
-A field takes points (3 × n: x to the right, y up, z towards the viewer) and gives n distances. It may say less
-than the true distance, never more, or a ray would step through the surface. Formulas of the primitives and of
-the smooth union are those of Inigo Quilez, "Distance functions" and "Smooth minimum" (iquilezles.org).
+A field takes points (3 × n: x to the right, y up, z towards the viewer) and gives n distances. It may say
+less than the true distance, never more, or a ray would step through the surface. The formulas of the
+primitives and of the smooth union are from Inigo Quilez, "Distance functions" and "Smooth minimum"
+(iquilezles.org).
 
 Outlines and paths are drawn in a plane as polylines and looked up in a table, so a turned vase costs no more
 than a cylinder.
@@ -60,7 +61,8 @@ def box(width: float, height: float, depth: float, rounding: float = 0.02) -> Fi
     def field(p: Points) -> Floats:
         x, y, z = (np.abs(p[axis]) - np.float32(half[axis]) for axis in range(3))
         inside = np.minimum(np.maximum(x, np.maximum(y, z)), 0)
-        return _length(np.maximum(x, 0), np.maximum(y, 0), np.maximum(z, 0)) + inside - np.float32(rounding)
+        outside = _length(np.maximum(x, 0), np.maximum(y, 0), np.maximum(z, 0))
+        return np.asarray(outside + inside - np.float32(rounding), np.float32)
 
     return field
 
@@ -81,7 +83,7 @@ def ring(radius: float, thickness: float) -> Field:
 
     def field(p: Points) -> Floats:
         across = np.sqrt(p[0] * p[0] + p[2] * p[2]) - np.float32(radius)
-        return np.sqrt(across * across + p[1] * p[1]) - np.float32(thickness)
+        return np.asarray(np.sqrt(across * across + p[1] * p[1]) - np.float32(thickness), np.float32)
 
     return field
 
@@ -105,7 +107,7 @@ def rod(start: Vector, end: Vector, radius: float, end_radius: float | None = No
 # --------------------------------------------------------------------------------------- outlines and paths
 
 
-def filleted(corners: Sequence[tuple[float, float, float]], *, closed: bool = True) -> Polyline:
+def filleted(corners: Sequence[tuple[float, ...]], *, closed: bool = True) -> Polyline:
     """A polygon whose corners (x, y, radius) are rounded with arcs."""
     points = np.array([corner[:2] for corner in corners], np.float64)
     count = len(corners)
@@ -128,7 +130,7 @@ def _arc(before: Polyline, corner: Polyline, after: Polyline, radius: float) -> 
     half = np.arccos(np.clip(back @ ahead, -1, 1)) / 2
     if half > np.pi / 2 - 0.01:
         return np.asarray(corner[None], np.float64)
-    reach = min(radius / np.tan(half), 0.49 * float(back_length), 0.49 * float(ahead_length))
+    reach = min(radius / float(np.tan(half)), 0.49 * float(back_length), 0.49 * float(ahead_length))
     middle = (back + ahead) / np.linalg.norm(back + ahead)
     centre = corner + middle * reach / np.cos(half)
     first, last = corner + back * reach - centre, corner + ahead * reach - centre
@@ -144,7 +146,7 @@ def _arc(before: Polyline, corner: Polyline, after: Polyline, radius: float) -> 
     )
 
 
-def smooth(points: Sequence[tuple[float, float]], steps: int = 160) -> Polyline:
+def smooth(points: Sequence[tuple[float, ...]], steps: int = 160) -> Polyline:
     """A curve through points without overshooting between them (monotone cubic along the chord length)."""
     knots = np.array(points, np.float64)
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))])
@@ -152,11 +154,25 @@ def smooth(points: Sequence[tuple[float, float]], steps: int = 160) -> Polyline:
 
 
 def revolved(outline: Polyline) -> Field:
-    """An outline (radius, height) turned around the y axis; it begins and ends on the axis, or stays off it."""
+    """An outline (radius, height) turned around the y axis; it ends on the axis at both ends, or at none."""
     on_axis = outline[0, 0] == 0
     # Without its other half, the axis itself would count as an edge.
     planar = inside_of(np.concatenate([outline, outline[::-1] * (-1, 1)]) if on_axis else outline, half=True)
     return lambda p: planar(np.sqrt(p[0] * p[0] + p[2] * p[2]), p[1])
+
+
+def lathed(*corners: tuple[float, float, float]) -> Field:
+    """A turned body: a polygon (radius, height, fillet) that is closed straight to the axis at both ends."""
+    first, last = corners[0], corners[-1]
+    foot = [(0.0, first[1], 0.0)] if first[0] else []
+    top = [(0.0, last[1], 0.0)] if last[0] else []
+    return revolved(filleted([*foot, *corners, *top]))
+
+
+def symmetric(*half: tuple[float, ...]) -> list[tuple[float, ...]]:
+    """Points drawn from the left to the middle, and their mirror images back out to the right."""
+    right = [(-point[0], *point[1:]) for point in reversed(half) if point[0]]
+    return [*half, *right]
 
 
 def extruded(outline: Polyline, depth: float, rounding: float = 0.02) -> Field:
@@ -273,11 +289,13 @@ def _lookup(table: Floats, left: float, low: float, *, grows: bool = True) -> Pl
         above += across * (flat[row + 1] - above)
         below += along * (above - below)
         if not grows:
-            return below
+            return np.asarray(below, np.float32)
         beyond_x = np.maximum(np.maximum(np.float32(left) - x, x - np.float32(right)), 0)
         beyond_y = np.maximum(np.maximum(np.float32(low) - y, y - np.float32(high)), 0)
         beyond = np.sqrt(beyond_x * beyond_x + beyond_y * beyond_y)
-        return np.maximum(below - beyond, np.where(beyond > 0, beyond + np.float32(TABLE_MARGIN), below))
+        # Both are true: no nearer than the table's edge less the way to it, and than the margin around it.
+        least = np.where(beyond > 0, beyond + np.float32(TABLE_MARGIN), below)
+        return np.asarray(np.maximum(below - beyond, least), np.float32)
 
     return planar
 

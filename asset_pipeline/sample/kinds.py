@@ -11,7 +11,7 @@ from asset_pipeline.sample.containers import (
     flask,
     jar,
     pot,
-    round_vase,
+    ring_vase,
     tube,
     vase,
 )
@@ -44,7 +44,7 @@ KINDS: Mapping[str, Callable[[], Shape]] = {
     "jar": jar,
     "lamp": mushroom_lamp,
     "mug": mug,
-    "ring vase": round_vase,
+    "ring vase": ring_vase,
     "sneaker": sneaker,
     "speaker": speaker,
     "teapot": teapot,

@@ -14,6 +14,9 @@ from asset_pipeline.sample.materials import to_linear
 _HEIGHT = 1400
 """Pixels of a label's drawing from top to bottom."""
 
+_LEAST = 8
+"""Pixels of a label's shorter side below which it is not reduced any more."""
+
 Style = Literal["band", "frame", "plain", "stripe", "seal"]
 
 
@@ -92,12 +95,12 @@ def printed(label: Label, across: Floats, down: Floats) -> tuple[Points, Floats]
 @lru_cache(maxsize=64)
 def _reduced(label: Label, halvings: int) -> npt.NDArray[np.float32]:
     """The drawing, halved so often, in linear light multiplied by its opacity."""
-    layers = np.asarray(drawn(label), np.float32) / 255
+    layers = np.asarray(np.asarray(drawn(label)) / 255, np.float32)
     opacity = layers[..., 3:]
     picture = np.concatenate([to_linear(layers[..., :3]) * opacity, opacity], axis=2)
     for _ in range(halvings):
         height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
-        if min(height, width) < 8:
+        if min(height, width) < _LEAST:
             break
         picture = picture[:height, :width].reshape(height // 2, 2, width // 2, 2, 4).mean(axis=(1, 3))
     return np.asarray(picture, np.float32)

@@ -1,4 +1,7 @@
-"""What surfaces are made of: colour, finish and pattern. Patterns are carved from space, so they need no unwrapping."""
+"""What surfaces are made of: colour, finish and pattern.
+
+Patterns are carved from space, so that no surface has to be unwrapped.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -57,7 +60,7 @@ class Material:
     @property
     def linear(self) -> Floats:
         """Its colour in linear light (3)."""
-        return to_linear(np.array(ImageColor.getrgb(self.colour)[:3], np.float32) / 255)
+        return to_linear(np.array(ImageColor.getrgb(self.colour)[:3], np.float32) / np.float32(255))
 
     @property
     def surface(self) -> Surface:
@@ -67,16 +70,16 @@ class Material:
 
 def to_linear(stored: Floats) -> Floats:
     """SRGB values (0 to 1) as linear light (IEC 61966-2-1)."""
-    return np.asarray(
-        np.where(stored <= 0.04045, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4), np.float32
-    )
+    toe = 0.04045
+    return np.asarray(np.where(stored <= toe, stored / 12.92, ((stored + 0.055) / 1.055) ** 2.4), np.float32)
 
 
 def to_stored(linear: Floats) -> Floats:
     """Linear light (0 to 1) as sRGB values."""
     linear = np.clip(linear, 0, 1)
+    toe = 0.0031308
     return np.asarray(
-        np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055), np.float32
+        np.where(linear <= toe, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055), np.float32
     )
 
 
@@ -84,28 +87,32 @@ def to_stored(linear: Floats) -> Floats:
 
 
 def relief(pattern: Pattern, p: Points) -> tuple[Floats, float]:
-    """A pattern's height at points, -1 to 1, and how deep it is in the shape's units; for bumps in the light."""
+    """A pattern's height at points, -1 to 1, and how deep it is in the shape's units."""
     carve, depth = _RELIEFS[pattern]
     return carve(p), depth
 
 
 def tint(pattern: Pattern, p: Points, height: Floats) -> Floats:
     """What a pattern does to the material's colour at points: a factor on linear light (n)."""
+    factor: Floats | float = 1.0
     if pattern == "speckled":
-        return 1 - np.maximum(
-            _spots(p * np.float32(21)) * np.float32(0.6), _spots(p * np.float32(57) + 9) * np.float32(0.42)
-        )
-    if pattern == "woven":
-        thread = noise(p * np.array([[210], [34], [210]], np.float32))
-        return 0.80 + 0.20 * height + 0.16 * (thread - np.float32(0.5))
-    if pattern == "perforated":
-        return 0.42 + 0.58 * np.clip(height * 3 + 1.6, 0, 1)
-    if pattern == "veined wood":
-        fibre = noise(p * np.array([[150], [7], [150]], np.float32))
-        return 0.86 + 0.17 * height + 0.24 * (fibre - np.float32(0.5))
-    if pattern == "grained":
-        return 0.97 + 0.07 * height
-    return np.ones(p.shape[1], np.float32)
+        dots = _spots(p * np.float32(21)) * np.float32(0.60)
+        dust = _spots(p * np.float32(57) + np.float32(9)) * np.float32(0.42)
+        factor = 1 - np.maximum(dots, dust)
+    elif pattern == "woven":
+        factor = 0.80 + 0.20 * height + 0.16 * (_fibres(p, 210, 34) - np.float32(0.5))
+    elif pattern == "perforated":
+        factor = 0.42 + 0.58 * np.clip(height * 3 + np.float32(1.6), 0, 1)
+    elif pattern == "veined wood":
+        factor = 0.86 + 0.17 * height + 0.24 * (_fibres(p, 150, 7) - np.float32(0.5))
+    elif pattern == "grained":
+        factor = 0.97 + 0.07 * height
+    return np.broadcast_to(np.asarray(factor, np.float32), height.shape)
+
+
+def _fibres(p: Points, across: float, along: float) -> Floats:
+    """Noise drawn out upwards, 0 to 1."""
+    return noise(p * np.array([[across], [along], [across]], np.float32))
 
 
 def _spots(p: Points) -> Floats:
@@ -116,7 +123,7 @@ def _spots(p: Points) -> Floats:
     radius = np.clip(random[3] - np.float32(0.35), 0, 1) ** 2 * np.float32(0.75)
     from_middle = p - whole - np.stack([np.float32(0.35) + np.float32(0.3) * value for value in random[:3]])
     distance = np.sqrt((from_middle * from_middle).sum(axis=0))
-    return np.clip((radius - distance) * 12, 0, 1).astype(np.float32)
+    return np.asarray(np.clip((radius - distance) * 12, 0, 1), np.float32)
 
 
 def _flat(p: Points) -> Floats:
@@ -136,7 +143,7 @@ def _holes(p: Points) -> Floats:
     y = p[1] * scale
     shifted = x + np.float32(0.5) * (np.floor(y) % 2)
     dx, dy = shifted - np.floor(shifted) - np.float32(0.5), y - np.floor(y) - np.float32(0.5)
-    return np.clip((dx * dx + dy * dy) * np.float32(9) - 1, -1, 0.6).astype(np.float32)
+    return np.asarray(np.clip((dx * dx + dy * dy) * np.float32(9) - 1, -1, 0.6), np.float32)
 
 
 def _pebbles(p: Points) -> Floats:
@@ -183,7 +190,10 @@ def noise(p: Points) -> Floats:
 
 
 def _hash(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Floats:
-    """A number from 0 to 1 that depends on three integers and looks random (after Jarzynski and Olano, 2020)."""
+    """A number from 0 to 1 that depends on three integers and looks random.
+
+    Multiplied together as Teschner et al., 2003, and mixed as in Jarzynski and Olano, 2020.
+    """
     mixed = x * np.uint32(0x8DA6B343) ^ y * np.uint32(0xD8163841) ^ z * np.uint32(0xCB1AB31F)
     mixed ^= mixed >> np.uint32(15)
     mixed *= np.uint32(0x2C1B3C6D)

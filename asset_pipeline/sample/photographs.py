@@ -1,7 +1,8 @@
 """The sample catalog's products and how each is photographed.
 
-``python -m asset_pipeline.sample.photographs [folder]`` renders the pictures that ``products.csv`` names, anew
-and the same on every machine up to the last bit of its floating point, into ``folder/photographs``.
+``python -m asset_pipeline.sample.photographs [folder]`` renders the pictures that ``products.csv`` names anew
+into ``folder/photographs``; without a folder, into ``data/catalog``. The pixels are the same on every machine
+up to its rounding of floating point, the files up to its encoders' versions.
 """
 
 import sys
@@ -112,7 +113,8 @@ PRODUCTS: tuple[Photographed, ...] = (
         "KA-COFFEE-250", "can",
         {"body": Material("#1f4a40", "satin"), "bright": _BRASS, "trim": Material("#173a32", "satin")},
         {"base": "jpg", "side": "jpg"},
-        Label("KALDERA", ("Filterkaffee · Ground coffee", "Hochland No. 4", "250 g"), ink="#1f3d35", ground="#f3ead7",
+        Label("KALDERA", ("Filterkaffee · Ground coffee", "Hochland No. 4", "250 g"), ink="#1f3d35",
+              ground="#f3ead7",
               accent="#c8843c", style="stripe"),
     ),
     Photographed(
@@ -126,7 +128,8 @@ PRODUCTS: tuple[Photographed, ...] = (
         "OL-OIL-750", "bottle",
         {"body": Material("#2f4a1f", "glass"), "trim": Material("#1c1c1a", "satin")},
         {"base": "webp", "side": "jpg"},
-        Label("OLIVARA", ("Olio extra vergine", "Cold pressed · Kaltextraktion", "750 ml"), ink="#2b3320", ground="#f4efdf",
+        Label("OLIVARA", ("Olio extra vergine", "Cold pressed · Kaltextraktion", "750 ml"), ink="#2b3320",
+              ground="#f4efdf",
               accent="#6d7f3a", style="seal"),
     ),
     Photographed(
@@ -139,7 +142,8 @@ PRODUCTS: tuple[Photographed, ...] = (
         "NW-TEA-20", "box",
         {"body": Material("#3f6f63", "matte")},
         {"base": "jpg", "side": "jpg", "top": "jpg"},
-        Label("NEBELWALD", ("Bergtee · Mountain herbs", "20 Beutel / 20 bags"), ink="#f5efe0", ground="#3f6f63",
+        Label("NEBELWALD", ("Bergtee · Mountain herbs", "20 Beutel / 20 bags"), ink="#f5efe0",
+              ground="#3f6f63",
               accent="#e3b65b", style="seal"),
     ),
     Photographed(
@@ -154,9 +158,11 @@ PRODUCTS: tuple[Photographed, ...] = (
     ),
     Photographed(
         "LL-CANDLE-FIG", "candle",
-        {"body": Material("#5b2f43", "glossy"), "light": Material("#efe3cf", "matte"), "dark": Material("#3a3330")},
+        {"body": Material("#5b2f43", "glossy"), "light": Material("#efe3cf", "matte"),
+         "dark": Material("#3a3330")},
         {"base": "webp", "top": "webp"},
-        Label("LUMEN & LAUB", ("Feige · Fig", "220 g · 45 h"), ink="#3d2430", ground="#f3e9df", accent="#9a6b78",
+        Label("LUMEN & LAUB", ("Feige · Fig", "220 g · 45 h"), ink="#3d2430", ground="#f3e9df",
+              accent="#9a6b78",
               style="frame"),
     ),
     Photographed(
@@ -201,12 +207,14 @@ PRODUCTS: tuple[Photographed, ...] = (
     ),
     Photographed(
         "VE-MARA-TAN", "handbag",
-        {"body": Material("#b0713c", "leather", "grained"), "trim": Material("#7d4b25", "leather"), "bright": _BRASS},
+        {"body": Material("#b0713c", "leather", "grained"), "trim": Material("#7d4b25", "leather"),
+         "bright": _BRASS},
         {"base": "jpg", "side": "jpg", "top": "jpg"},
     ),
     Photographed(
         "VE-MARA-EMERALD", "handbag",
-        {"body": Material("#1f6b4f", "leather", "grained"), "trim": Material("#174d3a", "leather"), "bright": _BRASS},
+        {"body": Material("#1f6b4f", "leather", "grained"), "trim": Material("#174d3a", "leather"),
+         "bright": _BRASS},
         {"base": "webp", "side": "jpg"},
     ),
     Photographed(
@@ -223,7 +231,8 @@ PRODUCTS: tuple[Photographed, ...] = (
     ),
     Photographed(
         "ME-NORD-38", "watch",
-        {"body": Material("#7a4526", "leather", "grained"), "bright": _CHROME, "light": Material("#f1eee6", "satin"),
+        {"body": Material("#7a4526", "leather", "grained"), "bright": _CHROME, "light": Material("#f1eee6",
+         "satin"),
          "dark": Material("#1d2430", "satin"), "accent": Material("#c8442f", "satin")},
         {"base": "jpg", "side": "webp"},
         Label("MERIDIAN", ("NORD 38",), ink="#1d2430", title_share=0.86),

@@ -39,8 +39,7 @@ class Rendered:
 
     def cut_out(self) -> Pixels:
         """The product as RGBA, its colours not multiplied by its mask."""
-        colour = self.colour / np.maximum(self.mask, 1e-4)[..., None]
-        layers = np.dstack([to_stored(colour), self.mask])
+        layers = np.dstack([self._stored(), self.mask])
         layers[self.mask <= 0] = 0
         return np.round(np.clip(layers, 0, 1) * 255).astype(np.uint8)
 
@@ -48,9 +47,14 @@ class Rendered:
         """The product as RGB before a background (sRGB, 0 to 1), on a floor that takes this much shadow."""
         lit = to_linear(background.astype(np.float32)) * (1 - np.float32(shadow) * self.floor)[..., None]
         # Composed in stored values, as browsers compose cut-outs.
-        own = to_stored(self.colour / np.maximum(self.mask, 1e-4)[..., None])
-        mixed = own * self.mask[..., None] + to_stored(lit) * (1 - self.mask)[..., None]
+        mixed = self._stored() * self.mask[..., None] + to_stored(lit) * (1 - self.mask)[..., None]
         return np.round(np.clip(mixed, 0, 1) * 255).astype(np.uint8)
+
+    def _stored(self) -> Floats:
+        """Its colours in sRGB, not multiplied by its mask."""
+        return to_stored(
+            np.asarray(self.colour / np.maximum(self.mask, np.float32(1e-4))[..., None], np.float32)
+        )
 
     def on_white(self, shadow: float = 0.55) -> Pixels:
         """The product as RGB on pure white, standing on its own soft shadow."""
@@ -159,7 +163,7 @@ def _light(traced: Traced, colour: Points, normal: Points, properties: Floats, l
 
 def _room(direction: Points, roughness: Floats, key: Floats) -> Floats:
     """The studio's light from directions, blurred by a roughness."""
-    x, y, z = direction
+    _, y, z = direction
     soft = np.float32(0.03) + roughness * np.float32(0.9)
     up = np.clip(y / (np.float32(0.25) + roughness) + np.float32(0.5), 0, 1)
     wall = np.float32(0.34) + np.float32(0.10) * z + np.float32(0.16) * np.clip(-z, 0, 1)

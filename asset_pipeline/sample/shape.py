@@ -42,7 +42,8 @@ class Part:
         near = grid[:, self.field(grid) < step * np.float32(np.sqrt(0.75))]
         if not near.size:
             raise ValueError(f"the {self.role} part lies outside the space that shapes are in")
-        return near.min(axis=1, keepdims=True) - step / 2, near.max(axis=1, keepdims=True) + step / 2
+        low, high = near.min(axis=1, keepdims=True) - step / 2, near.max(axis=1, keepdims=True) + step / 2
+        return np.asarray(low, np.float32), np.asarray(high, np.float32)
 
     def gap(self, low: Points, high: Points) -> float:
         """How far a box is from that box, 0 if they touch."""
@@ -72,15 +73,14 @@ class Front:
     """The radius of the cylinder it is wrapped around; none for a plane facing +z."""
 
     def coordinates(self, p: Points) -> tuple[Floats, Floats]:
-        """Where on the label points lie: 0 to 1 from its left and from its top, beyond where there is none."""
+        """Where on the label points lie, 0 to 1 from its left and from its top; beyond, there is none."""
         if self.radius is None:
             across = np.where(p[2] > 0, p[0], np.float32(self.width))
         else:
             across = (np.arctan2(p[0], p[2]) - np.float32(_TOWARDS_EYE)) * np.float32(self.radius)
-        return (
-            across / np.float32(self.width) + np.float32(0.5),
-            (np.float32(self.middle) - p[1]) / np.float32(self.height) + np.float32(0.5),
-        )
+        right = across / np.float32(self.width) + np.float32(0.5)
+        down = (np.float32(self.middle) - p[1]) / np.float32(self.height) + np.float32(0.5)
+        return np.asarray(right, np.float32), np.asarray(down, np.float32)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import numpy as np
 from asset_pipeline.sample.fields import (
     ball,
     blended,
-    filleted,
+    lathed,
     moved,
     revolved,
     smooth,
@@ -18,39 +18,37 @@ from asset_pipeline.sample.shape import Front, Part, Shape
 
 def mug() -> Shape:
     """A mug with a round ear, its foot left unglazed."""
-    solid = revolved(filleted([(0, 0.05, 0), (0.46, 0.05, 0.11), (0.50, 1.10, 0.024), (0, 1.10, 0)]))
-    hole = revolved(filleted([(0, 0.13, 0), (0.415, 0.13, 0.10), (0.447, 1.3, 0), (0, 1.3, 0)]))
-    path = smooth(
-        [(0.40, 0.90), (0.60, 0.945), (0.775, 0.86), (0.83, 0.63), (0.74, 0.42), (0.58, 0.305), (0.40, 0.27)]
-    )
-    ear = swept(path, 0.052, flat=1.35)
-    cup = without(blended(0.055, solid, ear), hole, softness=0.03)
-    foot = revolved(filleted([(0, 0, 0), (0.37, 0, 0.02), (0.385, 0.07, 0.01), (0, 0.07, 0)]))
+    solid = lathed((0.46, 0.05, 0.11), (0.50, 1.10, 0.024))
+    hole = lathed((0.415, 0.13, 0.10), (0.447, 1.3, 0))
+    ear = smooth([
+        (0.40, 0.90), (0.60, 0.945), (0.775, 0.86), (0.83, 0.63), (0.74, 0.42), (0.58, 0.305), (0.40, 0.27),
+    ])  # fmt: skip
+    cup = without(blended(0.055, solid, swept(ear, 0.052, flat=1.35)), hole, softness=0.03)
+    foot = lathed((0.37, 0, 0.02), (0.385, 0.07, 0.01))
     return Shape((Part("body", cup), Part("light", foot)), Front("body", 0.62, 0.42, 0.58, radius=0.48))
 
 
 def teapot() -> Shape:
     """A round teapot with spout, lid, knob and a handle behind."""
-    belly = revolved(np.concatenate([
-        [(0, 0)],
-        smooth([(0.33, 0.0), (0.50, 0.12), (0.63, 0.40), (0.60, 0.66), (0.44, 0.85), (0.32, 0.90)]),
-        [(0, 0.90)],
-    ]))  # fmt: skip
-    spout = swept(
-        smooth([(0.45, 0.30), (0.68, 0.38), (0.80, 0.58), (0.90, 0.80), (0.99, 0.90)]), 0.145, 0.066
-    )
+    side = smooth([(0.33, 0.0), (0.50, 0.12), (0.63, 0.40), (0.60, 0.66), (0.44, 0.85), (0.32, 0.90)])
+    belly = revolved(np.concatenate([[(0, 0)], side, [(0, 0.90)]]))
+    spout = smooth([(0.45, 0.30), (0.68, 0.38), (0.80, 0.58), (0.90, 0.80), (0.99, 0.90)])
     mouth = swept(smooth([(0.86, 0.72), (0.93, 0.84), (1.06, 0.98)]), 0.032, 0.040)
-    handle = swept(
-        smooth([(-0.46, 0.76), (-0.70, 0.86), (-0.92, 0.80), (-1.0, 0.58), (-0.90, 0.36), (-0.70, 0.24), (-0.54, 0.25)]),
-        0.056, flat=1.35,
-    )  # fmt: skip
-    pot = without(blended(0.08, belly, spout, handle), mouth, softness=0.03)
-    lid = revolved(filleted([
-        (0, 0.88, 0), (0.335, 0.885, 0.012), (0.335, 0.93, 0.02), (0.20, 1.00, 0.12), (0, 1.02, 0),
-    ]))  # fmt: skip
+    handle = smooth([
+        (-0.46, 0.76), (-0.70, 0.86), (-0.92, 0.80), (-1.0, 0.58), (-0.90, 0.36), (-0.70, 0.24),
+        (-0.54, 0.25),
+    ])  # fmt: skip
+    joined = blended(0.08, belly, swept(spout, 0.145, 0.066), swept(handle, 0.056, flat=1.35))
+    lid = lathed((0, 0.88, 0), (0.335, 0.885, 0.012), (0.335, 0.93, 0.02), (0.20, 1.00, 0.12), (0, 1.02, 0))
+    stem = lathed((0.075, 0.98, 0.0), (0.045, 1.05, 0.02), (0, 1.10, 0))
     knob = moved(stretched(ball(0.095), y=0.86), y=1.10)
-    stem = revolved(filleted([(0, 0.98, 0), (0.075, 0.98, 0.0), (0.045, 1.05, 0.02), (0, 1.10, 0)]))
-    return Shape((Part("body", pot), Part("body", blended(0.04, lid, stem)), Part("wood", knob)))
+    return Shape(
+        (
+            Part("body", without(joined, mouth, softness=0.03)),
+            Part("body", blended(0.04, lid, stem)),
+            Part("wood", knob),
+        )
+    )
 
 
 def bowl() -> Shape:

@@ -9,6 +9,7 @@ Sphere tracing after Hart, 1996. Soft shadows after Aaltonen, "GPU-based clay si
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,10 @@ _EDGE_GRID = 4
 _SHARP_TURN = 0.93
 """Neighbours whose normals have a smaller cosine are sampled finely."""
 _NORMAL_STEP = 0.0025
+_TOUCHING = 0.0004
+"""A ray of light this close to the surface is stopped by it."""
+_DARK = 0.004
+"""Less light than this is none: it is not one step of 256."""
 _FRAMING_SIZE = 96
 _TILES = 96
 """A picture has this many tiles squared, each with a thick ray that goes ahead."""
@@ -88,8 +93,8 @@ def trace(
     # Light changes little within a pixel: it is looked up once for each role that a pixel shows.
     _, first, back = np.unique(pixel * len(shape.roles) + role, return_index=True, return_inverse=True)
     place, out, eye = position[:, first], normal[:, first], towards_eye[:, first]
-    lifted = place + out * np.float32(0.004)
-    mirror = 2 * (out * eye).sum(axis=0) * out - eye
+    lifted = np.asarray(place + out * np.float32(0.004), np.float32)
+    mirror = np.asarray(2 * (out * eye).sum(axis=0) * out - eye, np.float32)
     return Traced(
         size=size,
         pixel=pixel,
@@ -114,7 +119,8 @@ def _framed(shape: Shape, view: View, fill: float) -> Camera:
         seen = ~np.isnan(_march(shape, seen_by, *_middles(size), size)).reshape(size, size)
         rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
         box = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-        seen_by = seen_by.framed(*(float(edge) / size for edge in box), fill=fill)
+        left, top, right, bottom = (float(edge) / size for edge in box)
+        seen_by = seen_by.framed((left, top, right, bottom), fill)
     return seen_by
 
 
@@ -156,25 +162,20 @@ def _edges(shape: Shape, seen_by: Camera, reached: Floats, size: int) -> Region:
     normal[:, met] = _by_chunks(lambda p: _normals(shape.distance, p), place)
     role = np.full(size * size, -1, np.intp)
     role[met] = _by_chunks(shape.role_at, place)
-    role, normal = role.reshape(size, size), normal.reshape(3, size, size)
+    roles, normals = role.reshape(size, size), normal.reshape(3, size, size)
     found = np.zeros((size, size), np.bool_)
+    later, sooner, every = slice(1, None), slice(None, -1), slice(None)
     for here, there in (
-        (np.s_[:, 1:], np.s_[:, :-1]),
-        (np.s_[1:], np.s_[:-1]),
-        (np.s_[1:, 1:], np.s_[:-1, :-1]),
-        (np.s_[1:, :-1], np.s_[:-1, 1:]),
+        ((every, later), (every, sooner)),
+        ((later, every), (sooner, every)),
+        ((later, later), (sooner, sooner)),
+        ((later, sooner), (sooner, later)),
     ):
-        turn = (normal[(slice(None), *_as_tuple(here))] * normal[(slice(None), *_as_tuple(there))]).sum(
-            axis=0
-        )
-        differs = (role[here] != role[there]) | ((role[here] >= 0) & (turn < _SHARP_TURN))
+        turn = (normals[:, here[0], here[1]] * normals[:, there[0], there[1]]).sum(axis=0)
+        differs = (roles[here] != roles[there]) | ((roles[here] >= 0) & (turn < _SHARP_TURN))
         found[here] |= differs
         found[there] |= differs
     return found.ravel()
-
-
-def _as_tuple(index: slice | tuple[slice, ...]) -> tuple[slice, ...]:
-    return index if isinstance(index, tuple) else (index,)
 
 
 # ----------------------------------------------------------------------------------------------- along rays
@@ -210,7 +211,7 @@ def _safe_starts(shape: Shape, seen_by: Camera) -> Floats:
 def _advance(
     shape: Shape, seen_by: Camera, places: Floats, tolerance: np.float32, clearance: np.float32
 ) -> Floats:
-    """March rays from given distances to where less than the clearance, or the tolerance, is left around them."""
+    """March rays from given distances to where only the clearance is left around them, or the tolerance."""
     low, high = shape.bounds
     rays, eye = seen_by.directions(places[0], places[1]), seen_by.eye[:, None]
     with np.errstate(divide="ignore"):
@@ -270,7 +271,7 @@ def _openness(field: Field, p: Points, normal: Points) -> Floats:
         direction = normal * np.float32(height) + (
             tangent * np.float32(np.cos(angle)) + across * np.float32(np.sin(angle))
         ) * np.float32(np.sin(tilt))
-        place = p + direction * np.float32(reach)
+        place = np.asarray(p + direction * np.float32(reach), np.float32)
         free = np.minimum(field(place), place[1] + np.float32(0.02)) / np.float32(reach * height)
         open_share += np.float32(weight) * np.clip(free, 0, 1)
         total += weight
@@ -310,12 +311,12 @@ def _visible(field: Field, p: Points, direction: Points, sharpness: float, reach
         side = np.sqrt(np.maximum(distance * distance - behind * behind, 0))
         nearest = np.float32(sharpness) * side / np.maximum(t - behind, np.float32(1e-4))
         seen[index] = np.minimum(seen[index], np.clip(nearest, 0, 1))
-        seen[index[distance < 0.0004]] = 0
+        seen[index[distance < _TOUCHING]] = 0
         before = distance
         t = t + np.clip(
             distance, np.float32(0.012) + t * np.float32(0.06), np.float32(0.06) + t * np.float32(0.35)
         )
-        going = (seen[index] > 0.004) & (t < reach)
+        going = (seen[index] > _DARK) & (t < reach)
         index, t, before = index[going], t[going], before[going]
     return np.asarray(seen * seen * (3 - 2 * seen), np.float32)
 
@@ -362,7 +363,7 @@ def _enlarged(plane: Floats, size: int) -> Floats:
     return np.asarray(rows[:, first] * (1 - share) + rows[:, first + 1] * share, np.float32)
 
 
-def _by_chunks(work: Callable[..., npt.NDArray], *arrays: Floats) -> npt.NDArray:
+def _by_chunks(work: Callable[..., npt.NDArray[Any]], *arrays: Floats) -> npt.NDArray[Any]:
     """Work on the last axis of arrays piece by piece."""
     count = arrays[0].shape[-1]
     pieces = [

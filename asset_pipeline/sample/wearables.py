@@ -7,7 +7,6 @@ from asset_pipeline.sample.fields import (
     Floats,
     Points,
     ball,
-    blended,
     box,
     clad,
     cylinder,
@@ -24,6 +23,7 @@ from asset_pipeline.sample.fields import (
     smooth,
     stretched,
     swept,
+    symmetric,
     turned,
     union,
     within,
@@ -34,42 +34,32 @@ from asset_pipeline.sample.shape import Front, Part, Shape
 
 def handbag() -> Shape:
     """A structured handbag: a flap with a clasp, a rolled handle on two rings, piped edges."""
-    outline = filleted([(-0.80, 0, 0.10), (0.80, 0, 0.10), (0.69, 0.98, 0.12), (-0.69, 0.98, 0.12)])
+    outline = filleted(symmetric((-0.69, 0.98, 0.12), (-0.80, 0, 0.10)))
     solid = extruded(outline, 0.50, 0.10)
-    flap = within(
-        moved(extruded(filleted([(-0.735, 0.98, 0.1), (-0.77, 0.62, 0.05), (-0.62, 0.45, 0.16), (0.62, 0.45, 0.16), (0.77, 0.62, 0.05), (0.735, 0.98, 0.1), (0.70, 1.01, 0.1), (-0.70, 1.01, 0.1)]), 0.62, 0.02), z=0.06),
-        grown(solid, 0.026), softness=0.02,
-    )  # fmt: skip
-    piping = union(*(moved(swept(np.concatenate([outline, outline[:1]]), 0.019), z=z) for z in (-0.19, 0.19)))
-    handle = swept(
-        smooth(
-            [
-                (-0.36, 1.02),
-                (-0.36, 1.14),
-                (-0.31, 1.38),
-                (-0.17, 1.54),
-                (0, 1.59),
-                (0.17, 1.54),
-                (0.31, 1.38),
-                (0.36, 1.14),
-                (0.36, 1.02),
-            ]
-        ),
-        0.036,
+    front = filleted(
+        symmetric((-0.70, 1.01, 0.1), (-0.735, 0.98, 0.1), (-0.77, 0.62, 0.05), (-0.62, 0.45, 0.16))
     )
-    loops = mirrored(moved(turned(ring(0.062, 0.014), x=90), 0.36, 1.03, 0))
-    tabs = mirrored(moved(box(0.10, 0.10, 0.10, 0.02), 0.36, 0.985, 0))
+    flap = within(moved(extruded(front, 0.62, 0.02), z=0.06), grown(solid, 0.026), softness=0.02)
+    cord = swept(np.concatenate([outline, outline[:1]]), 0.019)
+    grip = smooth(symmetric((-0.36, 1.02), (-0.36, 1.14), (-0.31, 1.38), (-0.17, 1.54), (0, 1.59)))
+    loops = mirrored(moved(turned(ring(0.062, 0.014), x=90), 0.36, 1.03))
     clasp = moved(box(0.17, 0.115, 0.05, 0.018), 0, 0.475, 0.278)
-    knob = moved(turned(cylinder(0.030, 0.05, 0.010), x=90), 0, 0.475, 0.312)
     feet = mirrored(mirrored(moved(cylinder(0.04, 0.04, 0.012), 0.58, -0.01, 0.12), 0), 2)
 
     def lifted(field: Field) -> Field:
         return moved(field, y=0.03)
 
-    return Shape((
-        Part("body", lifted(solid)), Part("body", lifted(flap)), Part("trim", lifted(piping)), Part("trim", lifted(handle)),
-        Part("bright", lifted(union(loops, clasp, feet))), Part("bright", lifted(knob)), Part("body", lifted(tabs)),
-    ))  # fmt: skip
+    return Shape(
+        (
+            Part("body", lifted(solid)),
+            Part("body", lifted(flap)),
+            Part("trim", lifted(mirrored(moved(cord, z=0.19), 2))),
+            Part("trim", lifted(swept(grip, 0.036))),
+            Part("bright", lifted(union(loops, clasp, feet))),
+            Part("bright", lifted(moved(turned(cylinder(0.030, 0.05, 0.010), x=90), 0, 0.475, 0.312))),
+            Part("body", lifted(mirrored(moved(box(0.10, 0.10, 0.10, 0.02), 0.36, 0.985)))),
+        )
+    )
 
 
 def sneaker() -> Shape:
@@ -78,8 +68,11 @@ def sneaker() -> Shape:
         (-0.93, 0.19, 0.19), (-0.2, 0.175, 0.5), (0.42, 0.28, 0.3), (0.985, 0.23, 0.24), (0.985, -0.25, 0.25),
         (0.42, -0.29, 0.3), (-0.2, -0.185, 0.5), (-0.93, -0.19, 0.19),
     ])  # fmt: skip
-    profile = smooth([(-0.885, 0.08), (-0.915, 0.40), (-0.875, 0.76), (-0.80, 0.83), (-0.60, 0.76), (-0.36, 0.83), (-0.24, 0.85),
-                (-0.10, 0.76), (0.18, 0.565), (0.44, 0.44), (0.68, 0.39), (0.86, 0.32), (0.945, 0.22), (0.955, 0.08)])  # fmt: skip
+    profile = smooth([
+        (-0.885, 0.08), (-0.915, 0.40), (-0.875, 0.76), (-0.80, 0.83), (-0.60, 0.76), (-0.36, 0.83),
+        (-0.24, 0.85), (-0.10, 0.76), (0.18, 0.565), (0.44, 0.44), (0.68, 0.39), (0.86, 0.32), (0.945, 0.22),
+        (0.955, 0.08),
+    ])  # fmt: skip
     low_plan = grown(lying(extruded(plan, 3.0, 0.0)), -0.035)
 
     def leaning(p: Points) -> Floats:
@@ -98,7 +91,9 @@ def sneaker() -> Shape:
     throat = moved(turned(box(0.56, 0.5, 0.17, 0.05), z=-34), 0.10, 0.70)
     laces = union(*(
         moved(turned(box(0.050, 0.5, 0.30, 0.020), z=-34, y=slant), x, y)
-        for x, y, slant in ((-0.115, 0.80, 6), (-0.02, 0.735, -6), (0.075, 0.67, 6), (0.17, 0.605, -6), (0.26, 0.545, 6))
+        for x, y, slant in (
+            (-0.115, 0.80, 6), (-0.02, 0.735, -6), (0.075, 0.67, 6), (0.17, 0.605, -6), (0.26, 0.545, 6),
+        )
     ))  # fmt: skip
     tongue = moved(turned(box(0.060, 0.34, 0.26, 0.028), z=30), -0.225, 0.80)
     sole = moved(lying(extruded(plan, 0.23, 0.035)), y=0.115)
@@ -123,9 +118,9 @@ def lying(field: Field) -> Field:
 
 def cap() -> Shape:
     """A six-panel cap with a curved peak."""
-    line = smooth(
-        [(0.585, 0.0), (0.60, 0.16), (0.585, 0.34), (0.51, 0.53), (0.36, 0.68), (0.18, 0.755), (0.0, 0.775)]
-    )
+    line = smooth([
+        (0.585, 0.0), (0.60, 0.16), (0.585, 0.34), (0.51, 0.53), (0.36, 0.68), (0.18, 0.755), (0.0, 0.775),
+    ])  # fmt: skip
     dome = stretched(revolved(np.concatenate([[(0, 0)], line])), x=0.97, z=1.10)
     seams = within(
         hollow(grown(dome, 0.002), 0.010),
@@ -135,13 +130,8 @@ def cap() -> Shape:
     eyelet = repeated_around(moved(turned(ring(0.017, 0.006), x=48), y=0.562, z=0.478), 6)
     eyelets = turned(stretched(eyelet, x=0.97, z=1.10), y=30)
     button = moved(stretched(ball(0.045), y=0.6), y=0.785)
-    sheet = extruded(
-        np.concatenate([
-            smooth([(-0.56, 0.0), (-0.575, 0.28), (-0.45, 0.62), (-0.22, 0.80), (0.0, 0.84), (0.22, 0.80),
-                    (0.45, 0.62), (0.575, 0.28), (0.56, 0.0)]),
-            [(0.50, -0.10), (-0.50, -0.10)],
-        ]), 0.036, 0.014,
-    )  # fmt: skip
+    rim = smooth(symmetric((-0.56, 0.0), (-0.575, 0.28), (-0.45, 0.62), (-0.22, 0.80), (0.0, 0.84)))
+    sheet = extruded(np.concatenate([rim, [(0.50, -0.10), (-0.50, -0.10)]]), 0.036, 0.014)
 
     def bent(p: Points) -> Floats:
         """The peak's sheet, bent down to both sides and a little to the front."""

@@ -21,6 +21,10 @@ NAME = "saleor"
 
 _HASH_SUFFIX = re.compile(r"_[0-9a-f]{8}$")
 
+_REFERENCES = frozenset(
+    {"product", "variant", "media", "channel", "category", "parent", "attribute", "value", "assignment"}
+)
+
 _NO_FIXTURE = Remark("refused", "not_a_fixture", "the record has no model, pk and fields")
 _NO_VARIANT = Remark("refused", "no_variant", "the product has no variant, so nothing of it can be sold")
 _ORPHAN = Remark("refused", "orphan_variant", "the variant's product is not in the file")
@@ -42,7 +46,9 @@ def drafts(columns: Sequence[str], rows: Iterable[Row]) -> Iterator[Draft | NoPr
         model, key, fields = row.cells.get("model"), row.cells.get("pk"), row.cells.get("fields")
         if not (isinstance(model, str) and isinstance(key, int | str) and isinstance(fields, Mapping)):
             yield NoProduct(row.number, _NO_FIXTURE)
-        elif model in ("product.product", "product.productvariant"):
+            continue
+        fields = _with_references(fields)
+        if model in ("product.product", "product.productvariant"):
             kept.append((row, model, key, fields))
             fixture.add(model, key, fields)
         else:
@@ -164,6 +170,12 @@ class _Fixture:
             if fields.get("image") and (not own or key in own)
         ]
         return photographs_from(paths, {path: _other_names(path) for path in paths})
+
+
+def _with_references(fields: Fields) -> Fields:
+    """The fields, with nothing where a reference to another record is not one."""
+    broken = [name for name in _REFERENCES & fields.keys() if not isinstance(fields[name], int | str)]
+    return {**fields, **dict.fromkeys(broken)}
 
 
 def _other_names(path: str) -> tuple[str, ...]:
