@@ -169,15 +169,19 @@ def open_store(places: Places, s3: S3Resource) -> Store:
 
 def storage_options(s3: S3Resource) -> dict[str, Any]:
     """The arguments of ``s3fs.S3FileSystem`` that reach what Dagster's S3 resource reaches."""
-    client = {"endpoint_url": s3.endpoint_url, "region_name": s3.region_name, "verify": s3.verify}
+    client = {"region_name": s3.region_name, "verify": s3.verify}
     options = {
         "key": s3.aws_access_key_id,
         "secret": s3.aws_secret_access_key,
         "token": s3.aws_session_token,
         "profile": s3.profile_name,
+        "endpoint_url": s3.endpoint_url,
+        "use_ssl": s3.use_ssl,
+        "anon": s3.use_unsigned_session,
+        "config_kwargs": {"retries": {"max_attempts": s3.max_attempts, "mode": "standard"}},
         "client_kwargs": {name: value for name, value in client.items() if value is not None},
     }
-    return {name: value for name, value in options.items() if value}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 @dg.input_manager(description="Loads nothing: values do not travel between assets, facts do.")

@@ -193,6 +193,13 @@ def test_inches_in_a_quoted_cell_are_read_with_a_finding(tmp_path: Path) -> None
     assert finding(reading, "stray_quote").row == 2
 
 
+def test_a_cell_of_more_than_five_hundred_lines_is_a_quote_that_was_not_closed(tmp_path: Path) -> None:
+    tall, taller = '"' + "\n" * 400 + 'Mug"', '"' + "\n" * 600 + 'Cup"'
+    reading = read(tmp_path, f"sku,name\nM1,{tall}\nM2,{taller}\nM3,Pot\n")
+    assert [product.sku for product in reading.products] == ["M1", "M3"]
+    assert {each.row for each in reading.findings if each.code == "broken_quotes"} >= {3}
+
+
 def test_hostile_quotes_do_not_make_reading_slow() -> None:
     assert len(rows("sku,name\n" + 'a","b\n' * 3_000)) == 3_000
 
@@ -750,7 +757,7 @@ def materialise(data: Path, store: Store) -> dg.ExecuteInProcessResult:
 def test_the_asset_records_the_catalog_once_and_says_when_nothing_has_changed(
     tmp_path: Path, local_store: Store
 ) -> None:
-    dirty = "sku,name,photographs\nM1,<b>Mug</b> | [x](y),mug.png\nM2,,\n"
+    dirty = "sku,name,photographs\nM1,<b>Mug</b>,mug.png\nM2 | [x](y),,\n"
     write(tmp_path / "catalog", a__csv=dirty, mug__png=picture(), broken__csv=b"PK\x03\x04")
     first, second = materialise(tmp_path, local_store), materialise(tmp_path, local_store)
     assert first.success
@@ -758,6 +765,9 @@ def test_the_asset_records_the_catalog_once_and_says_when_nothing_has_changed(
     metadata = first.asset_materializations_for_node("catalog")[0].metadata
     again = second.asset_materializations_for_node("catalog")[0].metadata
     assert (metadata["products"].value, metadata["findings: refused"].value) == (1, 2)
+    worst = str(metadata["worst findings"].value)
+    assert "[x](y)" not in worst
+    assert all(line.replace("\\|", "").count("|") == 7 for line in worst.splitlines())
     assert again["written"].value == "nothing: the feeds say what they said the last time"
     assert len(local_store.facts.materialisations(PRODUCTS, "all")) == 1
     assert {each.check_name: each.passed for each in first.get_asset_check_evaluations()} == {

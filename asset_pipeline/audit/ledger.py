@@ -16,7 +16,7 @@ from asset_pipeline.errors import BrokenFact
 from asset_pipeline.store.events import Event, EventStream
 from asset_pipeline.store.parquet import decoded, stamped
 from asset_pipeline.store.store import Store
-from asset_pipeline.store.tables import Recorded, Table
+from asset_pipeline.store.tables import ENVELOPE, Recorded, Table
 
 Row = TypeVar("Row", bound=BaseModel)
 Body = TypeVar("Body", bound=BaseModel)
@@ -100,11 +100,14 @@ def scan(
 
     Eight times faster than reading rows, which are hashed: good to find out where to look, and no more.
     """
+    types = table.columns | ENVELOPE
+    expected = pa.schema([(column, types[column]) for column in columns])
     for name in reversed(store.facts.materialisations(table, partition)):
         data = store.files.read(_place(table, partition, name))
         try:
-            rows = decoded(data, columns).select(columns)
-        except (pa.ArrowException, OSError, KeyError):
+            rows = decoded(data, columns).select(columns).cast(expected)
+            rows.validate(full=True)
+        except (pa.ArrowException, OSError, ValueError, KeyError):
             rows = None
         yield name, rows
 

@@ -86,7 +86,6 @@ class _Lines:
     def keep_first_line(self) -> str:
         """Give back all lines of the record but its first."""
         self._waiting.extendleft(reversed(self._taken[1:]))
-        del self._taken[1:]
         return self._taken[0]
 
 

@@ -69,7 +69,7 @@ def read_price(price: str | Decimal, currency: str, mark: DecimalMark | None) ->
         return Price(None, code, remarks)
     digits = _digits(price)
     own = _own_mark(digits)
-    if False:
+    if own is None and _is_ambiguous(digits) and mark is None:
         return Price(None, code, (*remarks, _ambiguous(price)))
     amount = _amount(digits, own or mark or ".")
     if amount is None:

@@ -118,8 +118,8 @@ def tube() -> Shape:
 def _squeezed(p: Points) -> Floats:
     """A cylinder from 0.34 to 1.62 high that becomes flat and a little wider towards its top."""
     share = np.clip((p[1] - np.float32(0.34)) / np.float32(1.28), 0, 1)
-    wide = np.float32(0.365) + np.float32(0.075) * share
-    deep = np.float32(0.365) * (1 - share) ** np.float32(0.72) + np.float32(0.012)
+    wide = np.float32(0.365) + np.float32(0.066) * share
+    deep = np.float32(0.365) * (1 - share) ** np.float32(0.72) + np.float32(0.028)
     x, z = p[0] / wide, p[2] / deep
     ratio = np.sqrt(x * x + z * z)
     slope = np.sqrt((x / wide) ** 2 + (z / deep) ** 2)

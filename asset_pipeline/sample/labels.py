@@ -17,7 +17,7 @@ _HEIGHT = 1400
 _LEAST = 8
 """Pixels of a label's shorter side below which it is not reduced any more."""
 
-Style = Literal["band", "frame", "plain", "stripe", "seal"]
+Style = Literal["frame", "plain", "stripe", "seal"]
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,14 @@ def drawn(label: Label) -> Image.Image:
     image = Image.new("RGBA", (width, height), ground)
     pen = ImageDraw.Draw(image)
     _DECORATIONS[label.style](pen, label, width, height)
-    title = _fitting(label.title, width * label.title_share, height * 0.42)
-    sizes = [_fitting(line, width * 0.78, height * 0.072) for line in label.lines]
-    tall = _tall(title) + sum(_tall(font) * 1.75 for font in sizes)
-    top = height * (0.5 if label.style != "band" else 0.46) - tall / 2
+    title = _fitting(label.title, width * label.title_share, height * 0.40)
+    small = min((_fitting(line, width * 0.80, height * 0.075).size for line in label.lines), default=0.0)
+    line_height = 1.75 * _tall(_font(small)) if label.lines else 0.0
+    top = height * _MIDDLES[label.style] - (_tall(title) + line_height * (len(label.lines) + 0.5)) / 2
     pen.text((width / 2, top + _tall(title) / 2), label.title, label.ink, title, anchor="mm")
-    top += _tall(title)
-    for index, (line, font) in enumerate(zip(label.lines, sizes, strict=True)):
-        top += _tall(font) * (1.15 if index else 1.3)
-        pen.text((width / 2, top), line, label.ink, font, anchor="mm")
-        top += _tall(font) * 0.5
+    for index, line in enumerate(label.lines):
+        middle = top + _tall(title) + line_height * (index + 1)
+        pen.text((width / 2, middle), line, label.ink, _font(small), anchor="mm")
     return image
 
 
@@ -116,7 +114,7 @@ def _fitting(words: str, width: float, height: float) -> ImageFont.FreeTypeFont:
     return _font(max(8, int(100 * min(width / max(1, right - left), height / _tall(probe)))))
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: float) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise TypeError("Pillow was built without FreeType; install its wheel")
@@ -138,12 +136,6 @@ def _tall(font: ImageFont.FreeTypeFont) -> float:
 
 def _plain(_pen: ImageDraw.ImageDraw, _label: Label, _width: int, _height: int) -> None:
     """Nothing but words."""
-
-
-def _band(pen: ImageDraw.ImageDraw, label: Label, width: int, height: int) -> None:
-    colour = label.accent or label.ink
-    pen.rectangle((0, height * 0.86, width, height), fill=colour)
-    pen.rectangle((0, height * 0.815, width, height * 0.83), fill=colour)
 
 
 def _frame(pen: ImageDraw.ImageDraw, label: Label, width: int, height: int) -> None:
@@ -173,4 +165,6 @@ def _seal(pen: ImageDraw.ImageDraw, label: Label, width: int, height: int) -> No
         pen.line(((middle[0], middle[1] + radius * 0.6), tip), fill=colour, width=round(height * 0.014))
 
 
-_DECORATIONS = {"plain": _plain, "band": _band, "frame": _frame, "stripe": _stripe, "seal": _seal}
+_DECORATIONS = {"plain": _plain, "frame": _frame, "stripe": _stripe, "seal": _seal}
+_MIDDLES: dict[Style, float] = {"plain": 0.5, "frame": 0.5, "stripe": 0.60, "seal": 0.60}
+"""Where the words' middle lies below each decoration, from the label's top."""

@@ -120,7 +120,7 @@ PRODUCTS: tuple[Photographed, ...] = (
     Photographed(
         "BT-HONEY-500", "jar",
         {"body": Material("#c9770e", "glass"), "trim": Material("#e9dcc0", "satin")},
-        {"base": "png", "side": "jpg"},
+        {"base": "png", "side": "webp"},
         Label("BIENENTAL", ("Lindenhonig", "Linden blossom honey", "500 g"), ink="#4a2f12", ground="#fbf4e2",
               accent="#c9861a", style="frame"),
     ),
@@ -128,7 +128,7 @@ PRODUCTS: tuple[Photographed, ...] = (
         "OL-OIL-750", "bottle",
         {"body": Material("#2f4a1f", "glass"), "trim": Material("#1c1c1a", "satin")},
         {"base": "webp", "side": "jpg"},
-        Label("OLIVARA", ("Olio extra vergine", "Cold pressed · Kaltextraktion", "750 ml"), ink="#2b3320",
+        Label("OLIVARA", ("Olio extra vergine", "Coratina", "750 ml"), ink="#2b3320",
               ground="#f4efdf",
               accent="#6d7f3a", style="seal"),
     ),
@@ -197,7 +197,7 @@ PRODUCTS: tuple[Photographed, ...] = (
         "AU-HUSH-BLACK", "headphones",
         {"body": Material("#26272a", "matte"), "trim": Material("#1b1b1d", "leather", "grained"),
          "accent": Material("#3a3b40", "brushed metal"), "bright": _STEEL},
-        {"base": "webp", "side": "jpg"},
+        {"base": "webp", "side": "webp"},
     ),
     Photographed(
         "AU-HUSH-CREAM", "headphones",
@@ -221,13 +221,13 @@ PRODUCTS: tuple[Photographed, ...] = (
         "SV-HAND-75", "tube",
         {"body": Material("#b9cdb8", "satin"), "trim": Material("#f4f1e9", "satin")},
         {"base": "webp", "side": "jpg"},
-        Label("SALVIA", ("Handcreme · Hand cream", "Salbei & Hafer", "75 ml"), ink="#2f4a3a"),
+        Label("SALVIA", ("Handcreme", "Salbei & Hafer", "75 ml"), ink="#2f4a3a"),
     ),
     Photographed(
         "SV-FACE-50", "cream pot",
         {"body": Material("#a3bda4", "glossy"), "trim": Material("#efe9dc", "satin"), "bright": _BRASS},
         {"base": "png", "top": "webp"},
-        Label("SALVIA", ("Gesichtscreme · Face cream", "50 ml"), ink="#24402f"),
+        Label("SALVIA", ("Gesichtscreme", "50 ml"), ink="#24402f"),
     ),
     Photographed(
         "ME-NORD-38", "watch",
@@ -235,7 +235,7 @@ PRODUCTS: tuple[Photographed, ...] = (
          "satin"),
          "dark": Material("#1d2430", "satin"), "accent": Material("#c8442f", "satin")},
         {"base": "jpg", "side": "webp"},
-        Label("MERIDIAN", ("NORD 38",), ink="#1d2430", title_share=0.86),
+        Label("MERIDIAN", ink="#1d2430", title_share=0.86),
     ),
     Photographed(
         "TR-COURT-NAVY", "sneaker",

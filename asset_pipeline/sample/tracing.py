@@ -36,7 +36,7 @@ _EDGE_GRID = 4
 """An edge pixel has this many samples squared."""
 _SHARP_TURN = 0.93
 """Neighbours whose normals have a smaller cosine are sampled finely."""
-_NORMAL_STEP = 0.0025
+_NORMAL_STEP = 0.0038
 _TOUCHING = 0.0004
 """A ray of light this close to the surface is stopped by it."""
 _DARK = 0.004
