@@ -4,7 +4,7 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 import click
 import dagster as dg
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from asset_pipeline.audit.audit import audit as audit_story
 from asset_pipeline.campaign.brief import CAMPAIGN_TEMPLATE, campaign_ids, campaign_path, load_campaign
@@ -96,17 +96,8 @@ def plan(campaigns: Sequence[str], *, changed: bool, as_json: bool) -> None:
         return
     console.print(_plans_table(plans))
     for each in plans:
-        for objection in each.objections:
-            console.print(f"[red]{each.campaign_id}[/]: {objection}")
-        if not each.is_affordable:
-            console.print(
-                f"[red]{each.campaign_id}[/]: ${each.spent_usd:.2f} spent and ${each.cost_usd:.2f} to come "
-                f"are beyond the budget of ${each.budget_usd:.2f}"
-            )
-        if each.unknown_skus:
-            console.print(
-                f"{each.campaign_id}: not in the catalog: {', '.join(each.unknown_skus)}", markup=False
-            )
+        for note in _plan_notes(each):
+            console.print(f"{each.campaign_id}: {note}", markup=False)
     to_run = [each.campaign_id for each in plans if each.make]
     if changed and to_run:
         console.print("to make it, as one backfill that the UI shows (with `make dev` running):")
@@ -156,20 +147,11 @@ def show(campaign: str, state: str | None) -> None:
     """List a campaign's candidates, what became of each and why, and draw its contact sheet."""
     store = _store()
     load_campaign(PLACES.data, campaign)
-    table = Table("candidate", "SKU", "asset type", "state", "quality", "why", "image")
+    table = Table(Column("candidate", no_wrap=True), "SKU", "state", "quality", "why")
     for choice in load_choices(store, campaign):
         if state in (None, choice.state):
-            path = store.images.path(choice.image_sha256) if choice.image_sha256 else None
             quality = "" if choice.quality is None else f"{choice.quality:.2f}"
-            table.add_row(
-                choice.candidate_id,
-                choice.sku,
-                choice.asset_type,
-                choice.state,
-                quality,
-                "; ".join(choice.reasons),
-                path or "",
-            )
+            table.add_row(choice.candidate_id, choice.sku, choice.state, quality, "; ".join(choice.reasons))
     console.print(table)
     _tell(store, campaign)
 
@@ -228,17 +210,11 @@ def hygiene(html: Path | None) -> None:
     if html:
         html.write_text(hygiene_report(reading), encoding="utf-8")
         console.print(f"wrote {html}")
-    table = Table("feed", "row", "SKU", "level", "code", "what")
     for finding in reading.findings:
-        table.add_row(
-            finding.feed,
-            str(finding.row or ""),
-            finding.sku or "",
-            finding.level,
-            finding.code,
-            finding.message,
+        where = finding.feed + (f":{finding.row}" if finding.row else "")
+        console.print(
+            f"{where}: {finding.sku or '-'}: {finding.level} {finding.code}: {finding.message}", markup=False
         )
-    console.print(table)
     console.print(f"{len(reading.products)} products, {len(reading.findings)} findings")
 
 
@@ -281,37 +257,28 @@ def _plan(store: Store, campaign_id: str, products: Sequence[Any]) -> Plan:
 
 
 def _plans_table(plans: Sequence[Plan]) -> Table:
-    table = Table(
-        "campaign",
-        "products",
-        "prompts",
-        "not written",
-        "candidates",
-        "there",
-        "to make",
-        "new products",
-        "cost",
-        "spent",
-        "budget",
-        "profile",
-    )
+    table = Table(Column("campaign", no_wrap=True), "products", "prompts", "there", "to make", "cost", "spent", "budget")
     for each in plans[:SHOWN_CAMPAIGNS]:
-        by_type = ", ".join(f"{count} {name}" for name, count in each.make_by_asset_type.items())
-        table.add_row(
-            each.campaign_id,
-            str(each.products),
-            str(each.prompts),
-            str(each.failures),
-            str(each.wanted),
-            str(each.reuse),
-            f"{each.make}" + (f" ({by_type})" if by_type else ""),
-            str(len(each.new_skus)),
-            f"${each.cost_usd:.2f}",
-            f"${each.spent_usd:.2f}",
-            f"${each.budget_usd:.2f}",
-            each.profile,
-        )
+        money = (each.cost_usd, each.spent_usd, each.budget_usd)
+        counts = (each.products, each.prompts, each.reuse, each.make)
+        table.add_row(each.campaign_id, *map(str, counts), *(f"${amount:.2f}" for amount in money))
     return table
+
+
+def _plan_notes(each: Plan) -> Iterator[str]:
+    """What a person should know of a plan besides its numbers."""
+    if each.make:
+        by_type = ", ".join(f"{count} {name}" for name, count in each.make_by_asset_type.items())
+        yield f"makes {by_type} with {each.profile}; {len(each.new_skus)} products are new"
+    if each.failures:
+        yield f"{each.failures} prompts cannot be written; the prompts asset says why"
+    if each.unknown_skus:
+        yield f"not in the catalog: {', '.join(each.unknown_skus)}"
+    if each.no_longer_wanted:
+        yield f"{each.no_longer_wanted} earlier candidates are not wanted any more; they stay in the history"
+    if not each.is_affordable:
+        yield f"${each.spent_usd + each.cost_usd:.2f} in all is beyond the budget of ${each.budget_usd:.2f}"
+    yield from (f"a run would not start: {objection}" for objection in each.objections)
 
 
 def _decide(
