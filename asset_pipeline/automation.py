@@ -18,7 +18,7 @@ from asset_pipeline.catalog.reader import catalog_fingerprint, read_catalog
 from asset_pipeline.catalog.records import load_photograph_files
 from asset_pipeline.errors import PipelineError
 from asset_pipeline.fingerprint import fingerprint
-from asset_pipeline.prompts.records import prompts_from
+from asset_pipeline.prompts.records import PROMPTS, prompts_from
 from asset_pipeline.selection.decision import DECISIONS
 from asset_pipeline.store.store import Store
 
@@ -52,13 +52,15 @@ def requests_for(seen: Seen, states: dict[str, str]) -> tuple[Seen, list[tuple[s
     return seen.model_copy(update={"states": seen.states | states, "revisions": revisions}), requests
 
 
-def prompt_states(products: Sequence[Product], data: Path) -> Iterator[tuple[str, str]]:
+def prompt_states(
+    products: Sequence[Product], data: Path, campaign_ids: Sequence[str]
+) -> Iterator[tuple[str, str]]:
     """What each campaign is made from: the hash of its prompts' names, which are made from their contents.
 
     A changed price changes nothing here unless a template speaks of it. Campaigns whose files are wrong are
     left out; their own runs say what is wrong with them.
     """
-    for campaign_id in campaign_ids(data):
+    for campaign_id in campaign_ids:
         try:
             written = prompts_from(products, data, campaign_id)
         except PipelineError:
@@ -87,7 +89,10 @@ def campaign_files(context: dg.SensorEvaluationContext, data: dg.ResourceParam[P
 def product_feeds(
     context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store], data: dg.ResourceParam[Path]
 ) -> dg.SensorResult:
-    """Runs the campaigns whose prompts change when the feeds in data/catalog change."""
+    """Runs the campaigns whose prompts change when the feeds in data/catalog change.
+
+    A campaign that nobody has materialised yet is left alone: its first run is a person's decision.
+    """
     seen = Seen.model_validate_json(context.cursor or "{}")
     folder = catalog_fingerprint(data / "catalog")
     if folder == seen.settled:
@@ -98,7 +103,8 @@ def product_feeds(
             skip_reason="files are changing; waiting until they rest", cursor=waiting.model_dump_json()
         )
     products = read_catalog(data / "catalog", known=load_photograph_files(store)).products
-    seen, requests = requests_for(seen, dict(prompt_states(products, data)))
+    begun = [campaign for campaign in campaign_ids(data) if store.facts.materialisations(PROMPTS, campaign)]
+    seen, requests = requests_for(seen, dict(prompt_states(products, data, begun)))
     seen = seen.model_copy(update={"settled": folder})
     runs = [
         dg.RunRequest(run_key=key, partition_key=campaign_id, tags={"started_by": "product_feeds"})

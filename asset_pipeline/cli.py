@@ -257,7 +257,9 @@ def _plan(store: Store, campaign_id: str, products: Sequence[Any]) -> Plan:
 
 
 def _plans_table(plans: Sequence[Plan]) -> Table:
-    table = Table(Column("campaign", no_wrap=True), "products", "prompts", "there", "to make", "cost", "spent", "budget")
+    table = Table(
+        Column("campaign", no_wrap=True), "products", "prompts", "there", "to make", "cost", "spent", "budget"
+    )
     for each in plans[:SHOWN_CAMPAIGNS]:
         money = (each.cost_usd, each.spent_usd, each.budget_usd)
         counts = (each.products, each.prompts, each.reuse, each.make)

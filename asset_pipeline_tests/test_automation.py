@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from asset_pipeline import automation, definitions
 from asset_pipeline.automation import Seen, requests_for
+from asset_pipeline.catalog.reader import read_catalog
+from asset_pipeline.prompts.records import prompts_from, record_prompts
 from asset_pipeline.selection.decision import Decision
 from asset_pipeline.selection.records import decide
 from asset_pipeline.store.store import Store
@@ -79,6 +81,18 @@ def runs(result: dg.SensorResult) -> list[str | None]:
     return [request.partition_key for request in result.run_requests or []]
 
 
+def begin(data: Path, *campaigns: str) -> None:
+    """Record the campaigns' prompts, as their first run does."""
+    store = Store(str(data / "store"))
+    for campaign in campaigns:
+        record_prompts(
+            store,
+            campaign,
+            prompts_from(read_catalog(data / "catalog").products, data, campaign),
+            run_id="first",
+        )
+
+
 def settle(instance: dg.DagsterInstance, data: Path, cursor: str | None) -> dg.SensorResult:
     """Two looks: the first sees that files have changed, the second that they rest."""
     waiting = look(automation.product_feeds, instance, data, cursor)
@@ -94,13 +108,23 @@ def test_a_campaign_file_becomes_a_partition(instance: dg.DagsterInstance, data:
 def test_new_rows_start_the_campaigns_that_want_them_and_no_others(
     instance: dg.DagsterInstance, data: Path
 ) -> None:
+    begin(data, "boxes", "others")
     first = settle(instance, data, None)
     assert runs(first) == []
     add_products(data, range(3, 8))
     assert runs(settle(instance, data, first.cursor)) == ["boxes"]
 
 
+def test_a_campaign_that_nobody_has_run_yet_is_not_started_by_new_rows(
+    instance: dg.DagsterInstance, data: Path
+) -> None:
+    cursor = settle(instance, data, None).cursor
+    add_products(data, range(3, 8))
+    assert runs(settle(instance, data, cursor)) == []
+
+
 def test_a_burst_of_edits_makes_one_run(instance: dg.DagsterInstance, data: Path) -> None:
+    begin(data, "boxes")
     cursor = settle(instance, data, None).cursor
     started: list[str | None] = []
     for number in range(3, 6):

@@ -969,3 +969,21 @@ def test_people_ask_with_duckdbs_own_tool_while_processes_write(
     finally:
         for writer in writers:
             writer.kill()
+
+
+def test_what_is_unchanged_is_not_written_again_and_what_is_altered_is_superseded(
+    local_address: Address,
+) -> None:
+    store = local_address.open()
+    rows = [Row(text="a"), Row(text="b")]
+    assert store.facts.write_if_changed(ROWS, "spring", rows, run_id="r1")
+    assert not store.facts.write_if_changed(ROWS, "spring", rows, run_id="r2")
+    assert store.facts.write_if_changed(ROWS, "spring", rows[::-1], run_id="r3")
+    assert store.facts.write_if_changed(ROWS, "spring", [], run_id="r4")
+    assert not store.facts.write_if_changed(ROWS, "spring", [], run_id="r5")
+    newest = store.facts.materialisations(ROWS, "spring")[-1]
+    path = Path(local_address.root, "facts", "things", "campaign=spring", f"{newest}.parquet")
+    path.write_bytes(b"something else")
+    assert store.facts.write_if_changed(ROWS, "spring", [], run_id="r6")
+    assert store.facts.read(ROWS, "spring") == []
+    assert len(store.facts.materialisations(ROWS, "spring")) == 4

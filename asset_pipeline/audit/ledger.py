@@ -23,7 +23,7 @@ Body = TypeVar("Body", bound=BaseModel)
 State = Literal["holds", "altered", "missing", "not checked"]
 """``not checked``: nothing here says what it should be, or it is not here to look at."""
 
-UNREADABLE = (BrokenFact, ValueError, KeyError, TypeError)
+UNREADABLE = (BrokenFact, ValueError, KeyError, TypeError, AttributeError, OverflowError)
 """What reading a broken fact raises. A store that cannot be reached raises something else."""
 _SHOWN_DIGITS = 12
 

@@ -158,9 +158,13 @@ class Facts:
     def write_if_changed(
         self, table: Table[Row], partition: str, rows: Iterable[Row], *, run_id: str
     ) -> bool:
-        """Append a materialisation unless the newest one says the same; say whether it was appended."""
+        """Append a materialisation unless the newest one says the same; say whether it was appended.
+
+        One that is altered or unreadable does not say the same: it is superseded, and stays for the audit.
+        """
         rows = list(rows)
-        if self.materialisations(table, partition) and self.read(table, partition) == rows:
+        newest = self.materialisations(table, partition)[-1:]
+        if newest and self._hashes(table, partition, newest[0]) == [table.fact_sha256(row) for row in rows]:
             return False
         self.write(table, partition, rows, run_id=run_id)
         return True
@@ -236,6 +240,15 @@ class Facts:
         if not (recorded or file_is_intact):
             raise BrokenFact(f"{folder}/{materialisation}.parquet is altered and has no rows")
         return recorded
+
+    def _hashes(self, table: Table[Row], partition: str, materialisation: str) -> list[str] | None:
+        """The hashes of a materialisation's rows, in order; none if it is not as it was written."""
+        try:
+            written, is_intact = read_named(self._files, self._folder(table, partition), materialisation)
+        except BrokenFact:
+            return None
+        hashes = written["fact_sha256"].to_pylist()
+        return [sha256 for sha256 in hashes if sha256 is not None] if is_intact else None
 
     def _next_moment(self, table: Table[Row], partition: str, now: datetime) -> datetime:
         newest = self.materialisations(table, partition)[-1:]
