@@ -4,7 +4,7 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -156,30 +156,31 @@ def show(campaign: str, state: str | None) -> None:
     _tell(store, campaign)
 
 
-@main.command()
-@click.argument("campaign")
-@click.argument("candidates", nargs=-1)
-@click.option("--all-pending", is_flag=True, help="Every image that waits for a person.")
-@click.option("--reviewer", default=getpass.getuser, help="Who decides; your login name if not given.")
-@click.option("--reason", default="", help="Why.")
-def approve(
-    campaign: str, candidates: Sequence[str], reviewer: str, reason: str, *, all_pending: bool
-) -> None:
+def _deciding(command: Callable[..., None]) -> click.Command:
+    """A command of what a person decides about, who decides, and why."""
+    for add in (
+        click.option("--reason", default="", help="Why."),
+        click.option(
+            "--reviewer", default=getpass.getuser, help="Who decides; your login name if not given."
+        ),
+        click.option("--all-pending", is_flag=True, help="Every image that waits for a person."),
+        click.argument("candidates", nargs=-1),
+        click.argument("campaign"),
+    ):
+        command = add(command)
+    return main.command()(command)
+
+
+@_deciding
+def approve(**decision: Any) -> None:
     """Approve images, so that the next run exports them."""
-    _decide(campaign, candidates, "approve", reviewer, reason, all_pending=all_pending)
+    _decide("approve", **decision)
 
 
-@main.command()
-@click.argument("campaign")
-@click.argument("candidates", nargs=-1)
-@click.option("--all-pending", is_flag=True, help="Every image that waits for a person.")
-@click.option("--reviewer", default=getpass.getuser, help="Who decides; your login name if not given.")
-@click.option("--reason", default="", help="Why.")
-def reject(
-    campaign: str, candidates: Sequence[str], reviewer: str, reason: str, *, all_pending: bool
-) -> None:
+@_deciding
+def reject(**decision: Any) -> None:
     """Reject images; the next run chooses the next best."""
-    _decide(campaign, candidates, "reject", reviewer, reason, all_pending=all_pending)
+    _decide("reject", **decision)
 
 
 @main.command()
@@ -284,9 +285,9 @@ def _plan_notes(each: Plan) -> Iterator[str]:
 
 
 def _decide(
+    verdict: Verdict,
     campaign: str,
     candidates: Sequence[str],
-    verdict: Verdict,
     reviewer: str,
     reason: str,
     *,

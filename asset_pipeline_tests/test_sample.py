@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy import ndimage
 
 from asset_pipeline.sample.fields import (
     Field,
@@ -91,8 +92,8 @@ def test_there_is_nothing_within_the_distance_that_a_field_gives(field: Field) -
 @pytest.mark.parametrize("kind", ["watch", "headphones", "handbag"])
 def test_asking_only_the_parts_that_are_near_moves_no_surface(kind: str) -> None:
     shape = shape_of(kind)
-    for seed in range(3):
-        somewhere = points(400, seed) * np.float32(0.1 + 0.4 * seed)
+    for seed in range(12):
+        somewhere = points(1, seed) + points(60, seed) * np.float32(0.02 * seed)
         every = np.min([part.field(somewhere) for part in shape.parts], axis=0)
         asked = shape.distance(somewhere)
         assert ((asked < 0) == (every < 0)).all()
@@ -125,6 +126,13 @@ def test_edges_are_smooth_and_everything_else_is_in_or_out() -> None:
     between = (mask > 0) & (mask < 1)
     assert 60 < between.sum() < 420
     assert len(np.unique(np.round(mask[between] * 16))) > 8
+
+
+def test_an_edge_within_the_product_leaves_no_gap() -> None:
+    mask = trace(BLOCK, "base", 48).mask
+    inner = ndimage.binary_erosion(mask > 0, np.ones((3, 3)), iterations=2)
+    assert inner.sum() > 500
+    assert (mask[inner] == 1).all()
 
 
 def test_the_background_shows_exactly_where_the_mask_says(mug: Traced) -> None:
