@@ -579,6 +579,26 @@ def test_what_is_broken_is_named_and_nothing_else_is(world: World, how: Break, l
     assert broken(world.audit(asset)) == {link: state}
 
 
+@pytest.mark.parametrize(
+    ("table", "unchecked"),
+    [
+        ("products", {"catalog row"}),
+        ("prompts", {"template"}),
+        ("candidates", {"attempts"}),
+        ("scores", set()),
+        ("selection", {"scores"}),
+        ("exports", {"exported file", "selection"}),
+    ],
+)
+def test_the_walk_goes_on_behind_what_is_gone_by_what_the_other_records_name(
+    world: World, table: str, unchecked: set[str]
+) -> None:
+    asked = world.file()
+    delete_table(world, TABLES[table])
+    found = states(world.audit(asked))
+    assert {name for name, state in found.items() if state == "not checked"} == unchecked
+
+
 def test_a_chain_that_was_made_anew_around_another_seed_is_betrayed_by_the_candidates_own_name(
     world: World,
 ) -> None:

@@ -40,20 +40,6 @@ def ball(radius: float) -> Field:
     return lambda p: _length(p[0], p[1], p[2]) - np.float32(radius)
 
 
-def ellipsoid(x: float, y: float, z: float) -> Field:
-    """An ellipsoid with these half axes; the distance is a first-order bound."""
-    axes = np.array([[x], [y], [z]], np.float32)
-
-    def field(p: Points) -> Floats:
-        scaled = p / axes
-        outer = _length(scaled[0], scaled[1], scaled[2])
-        scaled /= axes
-        inner = _length(scaled[0], scaled[1], scaled[2])
-        return np.asarray(outer * (outer - 1) / np.maximum(inner, np.float32(1e-6)), np.float32)
-
-    return field
-
-
 def box(width: float, height: float, depth: float, rounding: float = 0.02) -> Field:
     """A box around the origin, with rounded edges."""
     half = (width / 2 - rounding, height / 2 - rounding, depth / 2 - rounding)

@@ -14,7 +14,7 @@ from asset_pipeline.sample.fields import Floats, Points
 
 Finish = Literal["matte", "satin", "glossy", "ceramic", "metal", "brushed metal", "fabric", "leather", "wood",
                  "glass", "glow"]  # fmt: skip
-Pattern = Literal["plain", "speckled", "woven", "grained", "veined wood", "perforated", "ribbed"]
+Pattern = Literal["plain", "speckled", "woven", "grained", "veined wood"]
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,6 @@ def tint(pattern: Pattern, p: Points, height: Floats) -> Floats:
         factor = 1 - np.maximum(dots, dust)
     elif pattern == "woven":
         factor = 0.80 + 0.20 * height + 0.16 * (_fibres(p, 210, 34) - np.float32(0.5))
-    elif pattern == "perforated":
-        factor = 0.42 + 0.58 * np.clip(height * 3 + np.float32(1.6), 0, 1)
     elif pattern == "veined wood":
         factor = 0.86 + 0.17 * height + 0.24 * (_fibres(p, 150, 7) - np.float32(0.5))
     elif pattern == "grained":
@@ -137,15 +135,6 @@ def _weave(p: Points) -> Floats:
     return np.asarray(np.sin(around * scale) * np.sin(p[1] * scale), np.float32)
 
 
-def _holes(p: Points) -> Floats:
-    scale = np.float32(24)
-    x = p[0] * scale
-    y = p[1] * scale
-    shifted = x + np.float32(0.5) * (np.floor(y) % 2)
-    dx, dy = shifted - np.floor(shifted) - np.float32(0.5), y - np.floor(y) - np.float32(0.5)
-    return np.asarray(np.clip((dx * dx + dy * dy) * np.float32(9) - 1, -1, 0.6), np.float32)
-
-
 def _pebbles(p: Points) -> Floats:
     return np.asarray(
         noise(p * np.float32(84)) + noise(p * np.float32(171)) * np.float32(0.5) - 0.75, np.float32
@@ -158,18 +147,12 @@ def _rings(p: Points) -> Floats:
     return np.asarray(np.sin(distance * np.float32(46) + wander * np.float32(5)), np.float32)
 
 
-def _ribs(p: Points) -> Floats:
-    return np.asarray(np.cos(np.arctan2(p[0], p[2]) * np.float32(44)), np.float32)
-
-
 _RELIEFS: Mapping[Pattern, tuple[Callable[[Points], Floats], float]] = {
     "plain": (_flat, 0.0),
     "speckled": (_flat, 0.0),
     "woven": (_weave, 0.0016),
-    "perforated": (_holes, 0.0012),
     "grained": (_pebbles, 0.0012),
     "veined wood": (_rings, 0.0),
-    "ribbed": (_ribs, 0.006),
 }
 
 

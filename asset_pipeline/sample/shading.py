@@ -6,7 +6,7 @@ by its roughness; Fresnel's reflectance is Schlick's approximation.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ Look = Mapping[Role, Material]
 """The material of each role; ``body`` stands in for roles that are not named."""
 
 _STEP = np.float32(0.0016)
+_BORDER = 0.10
+"""The share of a packshot's width along its border over which it is retouched to white."""
 _SHOULDER = 0.80
 """Brighter than this, highlights are pressed together so that they do not tear off."""
 
@@ -57,8 +59,11 @@ class Rendered:
         )
 
     def on_white(self, shadow: float = 0.55) -> Pixels:
-        """The product as RGB on pure white, standing on its own soft shadow."""
-        return self.before(np.ones_like(self.colour), shadow)
+        """The product as RGB on pure white, standing on its own soft shadow, which ends before the border."""
+        size = len(self.mask)
+        from_border = np.minimum(np.arange(size), np.arange(size)[::-1]) / (_BORDER * size)
+        fading = np.clip(np.minimum(from_border[:, None], from_border), 0, 1).astype(np.float32)
+        return replace(self, floor=self.floor * fading).before(np.ones_like(self.colour), shadow)
 
 
 def shade(

@@ -18,7 +18,7 @@ radians."""
 _SKIN = np.float32(0.002)
 """A point on a surface may lie this far outside a region that ends at the surface."""
 
-Role = Literal["body", "trim", "accent", "dark", "light", "bright", "wood", "inside"]
+Role = Literal["body", "trim", "accent", "dark", "light", "bright", "wood"]
 """What a part is to the product. A look gives each role a material: ``body`` is what the product's colour
 names, ``trim`` and ``accent`` go with it, ``bright`` is polished metal."""
 

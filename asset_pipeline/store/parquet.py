@@ -14,6 +14,9 @@ from asset_pipeline.store.files import Files
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 _DIGEST_LENGTH = 16
 
+UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError)
+"""What reading a damaged file raises: text, sizes and types are taken as they are found."""
+
 
 def stamp(moment: datetime) -> str:
     """A moment as the beginning of a name; names sort by time."""
@@ -61,7 +64,7 @@ def read_named(files: Files, folder: str, name: str) -> tuple[pa.Table, bool]:
     try:
         data = files.read(f"{folder}/{name}.parquet")
         table = decoded(data)
-    except (pa.ArrowException, FileNotFoundError) as error:
+    except UNREADABLE as error:
         raise BrokenFact(f"{folder}/{name}.parquet: {error}") from error
     prefix, _, digest = name.rpartition("-")
     return table, digest == _digest(folder, prefix, data)

@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from asset_pipeline.errors import BrokenFact
 from asset_pipeline.fingerprint import canonical_json, fingerprint
 from asset_pipeline.store.files import Files, safe_path
-from asset_pipeline.store.parquet import encoded, read_named, stamp, stamped, write_named
+from asset_pipeline.store.parquet import UNREADABLE, encoded, read_named, stamp, stamped, write_named
 
 Row = TypeVar("Row", bound=BaseModel)
 
@@ -217,7 +217,20 @@ class Facts:
     def _rows(self, table: Table[Row], partition: str, materialisation: str) -> list[Recorded[Row]]:
         folder = self._folder(table, partition)
         written, file_is_intact = read_named(self._files, folder, materialisation)
-        recorded = []
+        try:
+            recorded = list(
+                self._recorded(table, partition, materialisation, written, file_is_intact=file_is_intact)
+            )
+        except UNREADABLE as error:
+            raise BrokenFact(f"{folder}/{materialisation}.parquet: {error}") from error
+        if not (recorded or file_is_intact):
+            raise BrokenFact(f"{folder}/{materialisation}.parquet is altered and has no rows")
+        return recorded
+
+    @staticmethod
+    def _recorded(
+        table: Table[Row], partition: str, materialisation: str, written: pa.Table, *, file_is_intact: bool
+    ) -> Iterator[Recorded[Row]]:
         for flat in (row for batch in written.to_batches(_BATCH_ROWS) for row in batch.to_pylist()):
             envelope = {name: flat.pop(name) for name in ENVELOPE}
             version = envelope.pop("schema_version")
@@ -228,18 +241,13 @@ class Facts:
                 flat = table.upgrades[older](flat)  # noqa: PLW2901 - each upgrade takes the last one's columns
             for name in table.json_columns & flat.keys():
                 flat[name] = from_json(flat[name]) if flat[name] is not None else None
-            recorded.append(
-                Recorded(
-                    row=table.row.model_validate(flat),
-                    partition=partition,
-                    materialisation=materialisation,
-                    is_intact=is_intact,
-                    **envelope,
-                )
+            yield Recorded(
+                row=table.row.model_validate(flat),
+                partition=partition,
+                materialisation=materialisation,
+                is_intact=is_intact,
+                **envelope,
             )
-        if not (recorded or file_is_intact):
-            raise BrokenFact(f"{folder}/{materialisation}.parquet is altered and has no rows")
-        return recorded
 
     def _hashes(self, table: Table[Row], partition: str, materialisation: str) -> list[str] | None:
         """The hashes of a materialisation's rows, in order; none if it is not as it was written."""
