@@ -332,9 +332,7 @@ def _tell(store: Store, campaign: str) -> None:
     if choices:
         sheet = PLACES.data / "reports" / f"{campaign}-contact-sheet.jpg"
         sheet.parent.mkdir(parents=True, exist_ok=True)
-        cells = [
-            (each.image_sha256 or "", f"{each.sku} {each.asset_type}", MARKS[each.state]) for each in choices
-        ]
+        cells = [(each.image_sha256 or "", each.sku, MARKS[each.state]) for each in choices]
         sheet.write_bytes(contact_sheet_of(store, cells, shown=48, cell_px=300, max_bytes=3_000_000))
         console.print(f"contact sheet: {sheet}")
     receipts = load_receipts(store, campaign)

@@ -75,9 +75,7 @@ def describe_candidates(
 ) -> dict[str, Any]:
     """Counts, cost, speed and a contact sheet."""
     states = Counter(candidate.state for candidate in candidates)
-    made: list[SheetCell] = [
-        (each.image_sha256, f"{each.sku} {each.asset_type}", None) for each in candidates if each.image_sha256
-    ]
+    made: list[SheetCell] = [(each.image_sha256, each.sku, None) for each in candidates if each.image_sha256]
     wall = max((shard["wall_seconds"] for shard in shards), default=0.0)
     return {
         "candidates": len(candidates),
