@@ -18,7 +18,7 @@ from rich.table import Column, Table
 from asset_pipeline.audit.audit import audit as audit_story
 from asset_pipeline.campaign.brief import CAMPAIGN_TEMPLATE, campaign_ids, campaign_path, load_campaign
 from asset_pipeline.campaign.partitions import register_campaigns
-from asset_pipeline.candidates.plan import Plan, plan_production
+from asset_pipeline.candidates.plan import Ledger, Plan, plan_production
 from asset_pipeline.candidates.records import (
     Workshop,
     load_attempts,
@@ -79,7 +79,9 @@ def init(campaign: str) -> None:
 
 @main.command()
 @click.argument("campaigns", nargs=-1)
-@click.option("--changed", is_flag=True, help="Only campaigns of which something would be made.")
+@click.option(
+    "--changed", is_flag=True, help="Only campaigns that have run and of which something would be made now."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the plans as JSON.")
 def plan(campaigns: Sequence[str], *, changed: bool, as_json: bool) -> None:
     """Say what a run would make, reuse and cost. Makes and records nothing.
@@ -90,7 +92,7 @@ def plan(campaigns: Sequence[str], *, changed: bool, as_json: bool) -> None:
     products = read_catalog(PLACES.data / "catalog", known=load_photograph_files(store)).products
     plans = [_plan(store, campaign, products) for campaign in campaigns or campaign_ids(PLACES.data)]
     if changed:
-        plans = [each for each in plans if each.make]
+        plans = [each for each in plans if each.make and each.has_run]
     if as_json:
         print(json.dumps([asdict(each) for each in plans], indent=2, default=list))
         return
@@ -247,14 +249,12 @@ def _plan(store: Store, campaign_id: str, products: Sequence[Any]) -> Plan:
     campaign = load_campaign(PLACES.data, campaign_id)
     written = prompts_from(products, PLACES.data, campaign_id)
     order = order_from(Workshop(store, PLACES.data, providers()), campaign_id, campaign, written.prompts)
-    return plan_production(
-        order,
-        campaign,
-        written,
+    ledger = Ledger(
         load_attempts(store, campaign_id),
+        load_candidates(store, campaign_id),
         load_spent_usd(store, campaign_id),
-        datetime.now(UTC).date(),
     )
+    return plan_production(order, campaign, written, ledger, datetime.now(UTC).date())
 
 
 def _plans_table(plans: Sequence[Plan]) -> Table:

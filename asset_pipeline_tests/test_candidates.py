@@ -21,6 +21,7 @@ from asset_pipeline.candidates.attempt import (
     spent_usd,
     what_next,
 )
+from asset_pipeline.candidates.plan import Ledger, Plan, plan_production
 from asset_pipeline.candidates.production import Order, Progress, produce
 from asset_pipeline.candidates.profile import objections
 from asset_pipeline.candidates.records import CANDIDATES, collect, load_candidates, record_candidates
@@ -35,6 +36,7 @@ from asset_pipeline.errors import (
     UnfinishedRun,
 )
 from asset_pipeline.prompts.prompt import Prompt
+from asset_pipeline.prompts.records import Written
 from asset_pipeline.store.store import Store
 from asset_pipeline_tests.drawing import Drawing
 
@@ -383,3 +385,38 @@ def test_a_profile_that_may_not_take_a_campaign_says_why(fields: dict[str, str],
     found: Sequence[str] = objections(campaign(**fields), public, date(2026, 1, 2))
     assert len(found) == 1
     assert word in found[0]
+
+
+def plan(work: Order, store: Store) -> Plan:
+    written = Written([each.prompt for each in work.wanted], [], products=len(work.wanted), unknown_skus=[])
+    events = store.events.read(ATTEMPTS, CAMPAIGN)
+    ledger = Ledger(newest(events), load_candidates(store, CAMPAIGN), spent_usd(events))
+    return plan_production(work, campaign(), written, ledger, date(2026, 1, 1))
+
+
+def test_a_plan_says_what_is_new_what_is_reused_and_what_it_costs(store: Store) -> None:
+    priced = FREE.model_copy(update={"price_usd_per_image": 0.5})
+    first = plan(order(Drawing(), prompts=2, profile=priced, budget_usd=3.0), store)
+    assert (first.make, first.reuse, first.cost_usd, first.has_run) == (2, 0, 1.0, False)
+    work = order(Drawing(), prompts=2, profile=priced, budget_usd=3.0)
+    run(store, work)
+    candidates = collect(work, store, planned_sha256=wanted_sha256(work.wanted))
+    record_candidates(store, CAMPAIGN, candidates, run_id="r1")
+    later = plan(order(Drawing(), prompts=3, profile=priced, budget_usd=3.0), store)
+    assert (later.make, later.reuse, later.spent_usd, later.new_skus) == (1, 2, 1.0, ("SKU-2",))
+    assert later.is_affordable
+
+
+def test_a_plan_for_another_version_remakes_all_of_it_and_calls_no_product_new(store: Store) -> None:
+    work = order(Drawing(), prompts=3)
+    run(store, work)
+    candidates = collect(work, store, planned_sha256=wanted_sha256(work.wanted))
+    record_candidates(store, CAMPAIGN, candidates, run_id="r1")
+    changed = plan(order(Drawing(version="2"), prompts=3), store)
+    assert (changed.make, changed.reuse, changed.new_skus, changed.no_longer_wanted) == (3, 0, (), 3)
+
+
+def test_a_plan_beyond_the_budget_says_so(store: Store) -> None:
+    priced = FREE.model_copy(update={"price_usd_per_image": 2.0})
+    assert not plan(order(Drawing(), profile=priced, budget_usd=7.9), store).is_affordable
+    assert plan(order(Drawing(), profile=priced, budget_usd=8.0), store).is_affordable

@@ -17,6 +17,8 @@ class Plan:
     """What a run would do."""
 
     campaign_id: str
+    has_run: bool
+    """Whether an earlier run has made candidates."""
     products: int
     prompts: int
     failures: int
@@ -52,12 +54,13 @@ def plan_production(
     today: date,
 ) -> Plan:
     """Compare what is wanted with what is there."""
-    settled = {candidate_id for candidate_id, attempt in attempts.items() if attempt.state in FINAL}
+    settled = {candidate_id for candidate_id, attempt in ledger.attempts.items() if attempt.state in FINAL}
     missing = [each for each in order.wanted if each.candidate_id not in settled]
-    served = {each.prompt.sku for each in order.wanted if each.candidate_id in settled}
+    known = {each.sku for each in ledger.candidates}
     names = {each.candidate_id for each in order.wanted}
     return Plan(
         campaign_id=order.campaign_id,
+        has_run=bool(ledger.candidates),
         products=written.products,
         prompts=len(written.prompts),
         failures=len(written.failures),
@@ -66,10 +69,10 @@ def plan_production(
         reuse=len(order.wanted) - len(missing),
         make=len(missing),
         make_by_asset_type=dict(sorted(Counter(each.prompt.asset_type for each in missing).items())),
-        new_skus=tuple(sorted({each.prompt.sku for each in missing} - served)),
-        no_longer_wanted=len(attempts.keys() - names),
+        new_skus=tuple(sorted({each.prompt.sku for each in missing} - known)),
+        no_longer_wanted=sum(each.candidate_id not in names for each in ledger.candidates),
         cost_usd=len(missing) * order.profile.price_usd_per_image,
-        spent_usd=spent,
+        spent_usd=ledger.spent_usd,
         budget_usd=order.budget_usd,
         objections=tuple(objections(campaign, order.profile, today)),
         profile=order.profile_name,
