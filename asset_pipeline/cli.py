@@ -79,9 +79,7 @@ def init(campaign: str) -> None:
 
 @main.command()
 @click.argument("campaigns", nargs=-1)
-@click.option(
-    "--changed", is_flag=True, help="Only campaigns that have run and of which something would be made now."
-)
+@click.option("--changed", is_flag=True, help="Only campaigns that have run and would make something now.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plans as JSON.")
 def plan(campaigns: Sequence[str], *, changed: bool, as_json: bool) -> None:
     """Say what a run would make, reuse and cost. Makes and records nothing.

@@ -45,14 +45,18 @@ class Plan:
         return self.cost_usd == 0 or self.spent_usd + self.cost_usd <= self.budget_usd + 1e-9
 
 
-def plan_production(
-    order: Order,
-    campaign: Campaign,
-    written: Written,
-    attempts: Mapping[str, Attempt],
-    spent: float,
-    today: date,
-) -> Plan:
+@dataclass(frozen=True)
+class Ledger:
+    """What a campaign's runs have come to so far."""
+
+    attempts: Mapping[str, Attempt]
+    """The newest state of each candidate's newest attempt."""
+    candidates: Sequence[Candidate]
+    """The candidates as the last finished run left them; none if there was none."""
+    spent_usd: float
+
+
+def plan_production(order: Order, campaign: Campaign, written: Written, ledger: Ledger, today: date) -> Plan:
     """Compare what is wanted with what is there."""
     settled = {candidate_id for candidate_id, attempt in ledger.attempts.items() if attempt.state in FINAL}
     missing = [each for each in order.wanted if each.candidate_id not in settled]
