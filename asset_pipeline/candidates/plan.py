@@ -1,12 +1,13 @@
 """What a run of a campaign would make and cost, before anything is made."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from asset_pipeline.campaign.brief import Campaign
 from asset_pipeline.candidates.attempt import FINAL, Attempt
+from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.production import Order
 from asset_pipeline.candidates.profile import objections
 from asset_pipeline.prompts.records import Written
