@@ -132,6 +132,11 @@ def run(campaigns: Sequence[str], *, afresh: bool, shards: int) -> None:
             },
         )
         _tell(_store(), campaign)
+        for event in result.all_events:
+            if event.is_step_failure:
+                error = event.step_failure_data.error
+                reason = (error.cause or error).message.strip() if error else "no reason given"
+                console.print(f"{campaign}: {event.step_key} failed: {reason}", markup=False)
         if not result.success:
             sys.exit(1)
 

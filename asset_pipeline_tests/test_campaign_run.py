@@ -238,6 +238,16 @@ def test_the_command_line_plans_runs_shows_decides_and_audits(project: Project) 
     assert project.cli("audit", str(picture)).returncode == 2
 
 
+def test_a_run_that_cannot_start_ends_with_the_reason(project: Project) -> None:
+    profile = project.data / "profiles" / "packshot.yaml"
+    profile.write_text(profile.read_text().replace("mode: studio", "mode: studio\n  stage: moon"))
+    answer = project.cli("run", "boxes")
+    assert answer.returncode == 1
+    assert "candidates.plan_shards failed:" in answer.stdout
+    assert "stage" in answer.stdout.splitlines()[-1]
+    assert "stage" in project.cli("plan").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -420,3 +420,10 @@ def test_a_plan_beyond_the_budget_says_so(store: Store) -> None:
     priced = FREE.model_copy(update={"price_usd_per_image": 2.0})
     assert not plan(order(Drawing(), profile=priced, budget_usd=7.9), store).is_affordable
     assert plan(order(Drawing(), profile=priced, budget_usd=8.0), store).is_affordable
+
+
+def test_a_plan_says_what_the_provider_has_no_words_for(store: Store) -> None:
+    impossible = FREE.model_copy(update={"parameters": {"mode": "impossible"}})
+    assert plan(order(Drawing(), profile=impossible), store).objections == (
+        "drawing knows no mode 'impossible'",
+    )

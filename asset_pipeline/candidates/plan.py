@@ -10,6 +10,7 @@ from asset_pipeline.candidates.attempt import FINAL, Attempt
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.production import Order
 from asset_pipeline.candidates.profile import objections
+from asset_pipeline.errors import UnsupportedRequest
 from asset_pipeline.prompts.records import Written
 
 
@@ -79,6 +80,17 @@ def plan_production(order: Order, campaign: Campaign, written: Written, ledger: 
         cost_usd=len(missing) * order.profile.price_usd_per_image,
         spent_usd=ledger.spent_usd,
         budget_usd=order.budget_usd,
-        objections=tuple(objections(campaign, order.profile, today)),
+        objections=(*objections(campaign, order.profile, today), *_unsupported(order)),
         profile=order.profile_name,
     )
+
+
+def _unsupported(order: Order) -> list[str]:
+    """What the provider has no words for, once each."""
+    found: dict[str, None] = {}
+    for each in order.wanted:
+        try:
+            order.provider.check(each.asked)
+        except UnsupportedRequest as error:
+            found[str(error)] = None
+    return list(found)
