@@ -25,6 +25,7 @@ lint: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/store_writers.py
+	$(BIN)/python benchmarks/kill_runs.py --kills 32
 
 # The sample catalog's photographs, rendered anew.
 sample: $(VENV)/installed
