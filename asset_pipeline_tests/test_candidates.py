@@ -338,6 +338,19 @@ def test_a_process_that_lives_is_alive_and_one_that_ended_is_not(store: Store) -
         assert not is_alive(store, worker.model_copy(update={"pid": 2**22 + 1}))
 
 
+def test_a_worker_that_ended_is_not_alive_though_its_process_is(store: Store) -> None:
+    with working(store, "run-1") as worker:
+        pass
+    assert not is_alive(store, worker)
+
+
+def test_a_step_that_broke_off_does_not_keep_its_next_try_waiting(store: Store) -> None:
+    work = order(Drawing())
+    with working(store, "run-1") as worker:
+        claim(store, work.wanted[0], worker)
+    assert run(store, work, "run-1").made == 4
+
+
 def test_a_worker_on_another_machine_is_alive_while_its_heartbeat_is_recent(store: Store) -> None:
     now = datetime.now(UTC)
     store.events.append(HEARTBEATS, DEAD.worker_id, "00000000", Heartbeat(worker=DEAD), now=now)

@@ -23,6 +23,10 @@ SILENCE = timedelta(seconds=150)
 """After so long without a heartbeat a worker on another machine counts as dead: five were missed."""
 
 
+ENDED = "ended"
+"""The name of a worker's last sign: its process may live on, as a step that is tried again does."""
+
+
 class Worker(BaseModel):
     """A process that makes images."""
 
@@ -75,16 +79,19 @@ def working(store: Store, run_id: str) -> Iterator[Worker]:
     finally:
         done.set()
         thread.join()
+        store.events.append(HEARTBEATS, worker.worker_id, ENDED, Heartbeat(worker=worker))
 
 
 def is_alive(store: Store, worker: Worker, *, now: datetime | None = None) -> bool:
-    """Whether a worker may still be at work."""
+    """Whether a worker may still be at work: it did not say that it ended, and it shows signs of life."""
+    names = store.events.names(HEARTBEATS, worker.worker_id)
+    if ENDED in names:
+        return False
     if worker.host == _this_host():
         try:
             return abs(psutil.Process(worker.pid).create_time() - worker.started) < 1.0
         except psutil.NoSuchProcess:
             return False
-    names = store.events.names(HEARTBEATS, worker.worker_id)
     last = store.events.get(HEARTBEATS, worker.worker_id, names[-1]) if names else None
     return last is not None and (now or datetime.now(UTC)) - last.recorded_at < SILENCE
 
