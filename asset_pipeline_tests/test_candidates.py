@@ -440,3 +440,11 @@ def test_a_plan_says_what_the_provider_has_no_words_for(store: Store) -> None:
     assert plan(order(Drawing(), profile=impossible), store).objections == (
         "drawing knows no mode 'impossible'",
     )
+
+
+def test_an_attempt_that_gave_no_image_costs_nothing(store: Store) -> None:
+    priced = FREE.model_copy(update={"price_usd_per_image": 0.5})
+    provider = Drawing(failures={"picture 1": ProviderRefused("no")}, bugs={"picture 2"})
+    with pytest.raises(ExceptionGroup):
+        run(store, order(provider, profile=priced, budget_usd=10.0))
+    assert spent_usd(store.events.read(ATTEMPTS, CAMPAIGN)) == 1.0
