@@ -23,7 +23,7 @@ from asset_pipeline.candidates.worker import HEARTBEATS
 from asset_pipeline.catalog import checks as catalog_checks
 from asset_pipeline.catalog.asset import catalog
 from asset_pipeline.catalog.records import FEEDS, FINDINGS, PHOTOGRAPH_FILES, PRODUCTS
-from asset_pipeline.errors import PipelineError
+from asset_pipeline.errors import NotFound, PipelineError
 from asset_pipeline.exports import checks as exports_checks
 from asset_pipeline.exports.asset import exports
 from asset_pipeline.exports.channel import load_channels
@@ -227,7 +227,10 @@ def executor(environ: Mapping[str, str]) -> dg.ExecutorDefinition:
         "in_process": dg.in_process_executor,
         "multiprocess": dg.multiprocess_executor.configured({"start_method": {"forkserver": {}}}),
     }
-    return choices[environ.get("ASSET_PIPELINE_EXECUTOR", "in_process")]
+    name = environ.get("ASSET_PIPELINE_EXECUTOR", "in_process")
+    if name not in choices:
+        raise NotFound(f"ASSET_PIPELINE_EXECUTOR: no executor {name!r} (there are: {', '.join(choices)})")
+    return choices[name]
 
 
 def build(places: Places, environ: Mapping[str, str]) -> dg.Definitions:

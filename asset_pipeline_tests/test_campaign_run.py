@@ -17,6 +17,7 @@ import pytest
 from asset_pipeline import definitions
 from asset_pipeline.candidates.attempt import ATTEMPTS
 from asset_pipeline.candidates.records import CANDIDATES, load_candidates
+from asset_pipeline.errors import NotFound
 from asset_pipeline.exports.records import load_exported_files
 from asset_pipeline.selection.decision import Decision
 from asset_pipeline.selection.records import decide, load_choices
@@ -266,3 +267,8 @@ def test_a_mistake_is_answered_in_words_and_not_with_a_traceback(
     assert answer.returncode == 1
     assert words in answer.stdout
     assert "Traceback" not in answer.stdout + answer.stderr
+
+
+def test_an_unknown_executor_is_answered_with_those_that_exist() -> None:
+    with pytest.raises(NotFound, match="in_process, multiprocess"):
+        definitions.executor({"ASSET_PIPELINE_EXECUTOR": "nonsense"})

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from asset_pipeline.errors import InvalidFile, NotFound
-from asset_pipeline.yaml_model import read_folder, read_model
+from asset_pipeline.yaml_model import read_model
 
 CAMPAIGN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 """What may name a campaign: it is a partition key, a folder name and part of file names."""
@@ -139,13 +139,6 @@ def load_campaign(data: Path, campaign_id: str) -> Campaign:
         known = ", ".join(campaign_ids(data)) or "none"
         raise NotFound(f"there is no campaign {campaign_id!r} in {path.parent} (there are: {known})")
     return read_model(path, Campaign)
-
-
-def load_campaigns(data: Path) -> dict[str, Campaign]:
-    """Every campaign by its id. Raises InvalidFile with the errors of all files at once."""
-    for campaign_id in campaign_ids(data):
-        campaign_path(data, campaign_id)
-    return read_folder(data / "campaigns", Campaign)
 
 
 def campaign_ids(data: Path) -> list[str]:

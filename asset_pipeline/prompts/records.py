@@ -54,11 +54,6 @@ def load_prompts(store: Store, campaign_id: str) -> list[Prompt]:
     return store.facts.read(PROMPTS, campaign_id)
 
 
-def load_prompt_failures(store: Store, campaign_id: str) -> list[PromptFailure]:
-    """The prompts that could not be written the last time."""
-    return store.facts.read(PROMPT_FAILURES, campaign_id)
-
-
 def record_prompts(store: Store, campaign_id: str, written: Written, *, run_id: str) -> None:
     """Record the campaign's prompts, unless they are as recorded already."""
     store.facts.write_if_changed(PROMPT_FAILURES, campaign_id, written.failures, run_id=run_id)
