@@ -5,14 +5,16 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 import dagster as dg
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
 from asset_pipeline.audit.audit import audit as audit_story
@@ -30,7 +32,11 @@ from asset_pipeline.candidates.summary import contact_sheet_of
 from asset_pipeline.catalog.reader import read_catalog
 from asset_pipeline.catalog.records import load_photograph_files
 from asset_pipeline.catalog.report import hygiene_report
-from asset_pipeline.definitions import PLACES, STREAMS, defs, open_store, providers, s3_resource
+from asset_pipeline.checkpoints.local_files import Progress as Told
+from asset_pipeline.checkpoints.pinning import pin as pin_model
+from asset_pipeline.checkpoints.resolver import Checkpoints
+from asset_pipeline.definitions import PLACES, PROVIDERS, STREAMS, defs, open_store, s3_resource
+from asset_pipeline.doctor import examine
 from asset_pipeline.errors import InvalidFile, NotFound, PipelineError
 from asset_pipeline.exports.records import load_exported_files, load_receipts
 from asset_pipeline.prompts.records import prompts_from
@@ -197,7 +203,7 @@ def audit(what: str, *, reproduce: bool, as_json: bool) -> None:
 
     Ends with status 2 if a link does not hold.
     """
-    result = audit_story(_store(), PLACES.data, PLACES.exports, providers(), what, reproduce=reproduce)
+    result = audit_story(_store(), PLACES.data, PLACES.exports, PROVIDERS, what, reproduce=reproduce)
     if as_json:
         print(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
     else:
@@ -244,6 +250,71 @@ def pack(older_than_days: float) -> None:
         console.print(f"{stream.name}: {sum(rolled)} events packed")
 
 
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def doctor(*, as_json: bool) -> None:
+    """Show device, memory, models and profiles, and whether each campaign can run here. Loads no model.
+
+    Ends with status 2 if a campaign cannot.
+    """
+    with _progress() as told:
+        checkpoints = Checkpoints(PLACES.data, os.environ, told)
+        examination = examine(PLACES.data, os.environ, PROVIDERS, checkpoints, date.today())  # noqa: DTZ011
+    if as_json:
+        print(json.dumps(examination.as_json(), indent=2, ensure_ascii=False))
+    else:
+        for table in examination.tables():
+            console.print(table)
+    sys.exit(0 if examination.can_run else 2)
+
+
+@main.group()
+def models() -> None:
+    """Get the files of models, each verified by its hash."""
+
+
+@models.command()
+@click.argument("names", nargs=-1, required=True)
+def fetch(names: Sequence[str]) -> None:
+    """Bring all files of models to this machine and verify them."""
+    for name in names:
+        with _progress() as told:
+            folder = Checkpoints(PLACES.data, os.environ, told).folder(name)
+        console.print(f"{name}: every file is here and verified: {folder}", markup=False)
+
+
+@models.command()
+@click.argument("name")
+@click.option("--variant", help="Which weights of a repository that has them several times, such as fp16.")
+def pin(name: str, variant: str | None) -> None:
+    """Write the hashes of a model's files into data/models, from its folder here or from the hub."""
+    with _progress() as told:
+        pinned = pin_model(PLACES.data, os.environ, name, variant=variant, progress=told)
+    where = f" at {pinned.revision}" if pinned.revision else ""
+    console.print(f"{name}{where}: {len(pinned.files)} files, {pinned.bytes / 1e9:.2f} GB", markup=False)
+
+
+@contextmanager
+def _progress() -> Iterator[Told]:
+    """Bars on the terminal for files that take long, gone when all is done."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            task = tasks.setdefault(what, TaskID(-1))
+            if task < 0:
+                task = tasks[what] = bars.add_task(what, total=total)
+            bars.update(task, completed=done, total=total, visible=done < total)
+
+        yield tell
+
+
 def _store() -> Store:
     return open_store(PLACES, s3_resource(os.environ))
 
@@ -251,7 +322,7 @@ def _store() -> Store:
 def _plan(store: Store, campaign_id: str, products: Sequence[Any]) -> Plan:
     campaign = load_campaign(PLACES.data, campaign_id)
     written = prompts_from(products, PLACES.data, campaign_id)
-    order = order_from(Workshop(store, PLACES.data, providers()), campaign_id, campaign, written.prompts)
+    order = order_from(Workshop(store, PLACES.data, PROVIDERS), campaign_id, campaign, written.prompts)
     ledger = Ledger(
         load_attempts(store, campaign_id),
         load_candidates(store, campaign_id),

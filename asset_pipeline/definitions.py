@@ -4,10 +4,11 @@ Keep implementations out of here; this module wires them, and reads the environm
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 from dagster_aws.s3 import S3Resource
@@ -18,11 +19,13 @@ from asset_pipeline.candidates.asset import candidates
 from asset_pipeline.candidates.attempt import ATTEMPTS
 from asset_pipeline.candidates.profile import load_profiles
 from asset_pipeline.candidates.records import CANDIDATES, Workshop
-from asset_pipeline.candidates.request import Provider
+from asset_pipeline.candidates.request import Profile, Provider
 from asset_pipeline.candidates.worker import HEARTBEATS
 from asset_pipeline.catalog import checks as catalog_checks
 from asset_pipeline.catalog.asset import catalog
 from asset_pipeline.catalog.records import FEEDS, FINDINGS, PHOTOGRAPH_FILES, PRODUCTS
+from asset_pipeline.checkpoints.resolver import Checkpoints
+from asset_pipeline.diffusion.engine import Engine
 from asset_pipeline.errors import NotFound, PipelineError
 from asset_pipeline.exports import checks as exports_checks
 from asset_pipeline.exports.asset import exports
@@ -33,7 +36,9 @@ from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.prompts.asset import prompts
 from asset_pipeline.prompts.asset_type import load_asset_types, load_brand
 from asset_pipeline.prompts.records import PROMPT_FAILURES, PROMPTS
+from asset_pipeline.providers.diffusers import Diffusers
 from asset_pipeline.providers.packshot import Packshot
+from asset_pipeline.providers.scene import Scene
 from asset_pipeline.scorers.background_uniformity import BackgroundUniformity
 from asset_pipeline.scorers.background_white import BackgroundWhite
 from asset_pipeline.scorers.blockiness import Blockiness
@@ -42,6 +47,7 @@ from asset_pipeline.scorers.exposure import Exposure
 from asset_pipeline.scorers.file_rules import Dimensions, FileCheck
 from asset_pipeline.scorers.framing import ProductFill, ProductInside
 from asset_pipeline.scorers.noise import Noise
+from asset_pipeline.scorers.prompt_alignment import PromptAlignment
 from asset_pipeline.scorers.sharpness import Sharpness
 from asset_pipeline.scores import checks as scores_checks
 from asset_pipeline.scores.asset import scores
@@ -56,6 +62,8 @@ from asset_pipeline.store.store import Store
 from asset_pipeline.store.tables import Table
 from asset_pipeline.store.views import write_views
 from asset_pipeline.targets.local_folder import LocalFolder
+
+Choice = TypeVar("Choice")
 
 ASSETS = (catalog, prompts, candidates, scores, selection, exports)
 CHECKS = (catalog_checks, candidates_checks, scores_checks, selection_checks, exports_checks)
@@ -116,12 +124,13 @@ class Places:
         )
 
 
-def providers() -> dict[str, Provider]:
-    """Every way of making an image, by the name that profiles use."""
-    return {"packshot": Packshot()}
+def providers(checkpoints: Checkpoints) -> dict[str, Provider]:
+    """Every way of making an image, by the name that profiles use; those with a model share one engine."""
+    engine = Engine(checkpoints)
+    return {"packshot": Packshot(), "diffusers": Diffusers(engine), "scene": Scene(engine)}
 
 
-def scorers() -> list[Scorer]:
+def scorers(checkpoints: Checkpoints) -> list[Scorer]:
     """Every way of looking at an image."""
     return [
         FileCheck(),
@@ -135,6 +144,7 @@ def scorers() -> list[Scorer]:
         ProductFill(),
         ProductInside(),
         Colour(),
+        PromptAlignment(checkpoints),
     ]
 
 
@@ -189,25 +199,26 @@ def facts(_context: dg.InputContext) -> None:
     """What an op of a graph gets for an upstream asset."""
 
 
-def code_versions(data: Path) -> dict[str, str]:
+def code_versions(
+    data: Path, made_by: Mapping[str, Provider], looked_at_by: Sequence[Scorer]
+) -> dict[str, str]:
     """What each asset's results depend on besides its inputs, so that a change shows as stale in the UI.
 
     A file that is wrong counts as a version of its own: the run says what is wrong with it.
     """
-    made_by = providers()
 
     def prompts_version() -> Any:
         return {name: each.words_sha256 for name, each in load_asset_types(data).items()}, load_brand(data)
 
     def candidates_version() -> Any:
         return {
-            name: each.fingerprint(made_by[each.provider].version)
+            name: _version(partial(_version_of_profile, each, made_by[each.provider]))
             for name, each in load_profiles(data).items()
             if each.provider in made_by
         }
 
     def scores_version() -> Any:
-        return load_thresholds(data), [(scorer.dimension, scorer.version) for scorer in scorers()]
+        return load_thresholds(data), [(scorer.dimension, scorer.version) for scorer in looked_at_by]
 
     versions: dict[str, Callable[[], Any]] = {
         "prompts": prompts_version,
@@ -223,19 +234,43 @@ def executor(environ: Mapping[str, str]) -> dg.ExecutorDefinition:
 
     ``ASSET_PIPELINE_EXECUTOR`` is ``in_process`` or ``multiprocess``.
     """
-    choices = {
+    choices: dict[str, dg.ExecutorDefinition] = {
         "in_process": dg.in_process_executor,
         "multiprocess": dg.multiprocess_executor.configured({"start_method": {"forkserver": {}}}),
     }
-    name = environ.get("ASSET_PIPELINE_EXECUTOR", "in_process")
-    if name not in choices:
-        raise NotFound(f"ASSET_PIPELINE_EXECUTOR: no executor {name!r} (there are: {', '.join(choices)})")
-    return choices[name]
+    return _choice(environ, "ASSET_PIPELINE_EXECUTOR", choices, "in_process")
 
 
-def build(places: Places, environ: Mapping[str, str]) -> dg.Definitions:
-    """The whole project as Dagster sees it."""
-    versions = code_versions(places.data)
+def backfill_policy(environ: Mapping[str, str]) -> dg.BackfillPolicy | None:
+    """How a backfill of many campaigns makes their candidates: a run for each, unless told otherwise.
+
+    ``ASSET_PIPELINE_BACKFILL`` is ``run_per_campaign`` or ``single_run``: one run, so that a model is loaded
+    once for all of them.
+    """
+    choices = {"run_per_campaign": None, "single_run": dg.BackfillPolicy.single_run()}
+    return _choice(environ, "ASSET_PIPELINE_BACKFILL", choices, "run_per_campaign")
+
+
+def build(
+    places: Places,
+    environ: Mapping[str, str],
+    made_by: Mapping[str, Provider] | None = None,
+    *,
+    checkpoints: Checkpoints | None = None,
+) -> dg.Definitions:
+    """The whole project as Dagster sees it.
+
+    Args:
+        places: where everything is.
+        environ: what the environment says.
+        made_by: who can make images; held as long as the process lives, so that a model that one shard, run
+            or campaign has loaded serves the next.
+        checkpoints: the model files; so are they, that each is verified once.
+    """
+    checkpoints = checkpoints or Checkpoints(places.data, environ)
+    made_by = made_by or providers(checkpoints)
+    looked_at_by = scorers(checkpoints)
+    versions = code_versions(places.data, made_by, looked_at_by)
     retries = {"dagster/retry_strategy": "FROM_ASSET_FAILURE"}
     campaign_job = dg.define_asset_job(
         "campaign",
@@ -249,21 +284,23 @@ def build(places: Places, environ: Mapping[str, str]) -> dg.Definitions:
         tags=retries,
         description="Choose and export again, after people have decided.",
     )
+    candidates_of_many = candidates.with_attributes(backfill_policy=backfill_policy(environ))
+    assets = [candidates_of_many if each is candidates else each for each in ASSETS]
     s3 = s3_resource(environ)
     resources = {
         "s3": s3,
         "data": places.data,
         "store": dg.ResourceDefinition(lambda _: open_store(places, s3)),
         "workshop": dg.ResourceDefinition(
-            lambda context: Workshop(context.resources.store, places.data, providers()),
+            lambda context: Workshop(context.resources.store, places.data, made_by),
             required_resource_keys={"store"},
         ),
-        "scorers": scorers(),
+        "scorers": looked_at_by,
         "targets": targets(places),
         "facts": facts,
     }
     return dg.Definitions(
-        assets=dg.map_asset_specs(lambda spec: _with_version(spec, versions), ASSETS),
+        assets=dg.map_asset_specs(lambda spec: _with_version(spec, versions), assets),
         asset_checks=dg.load_asset_checks_from_modules(CHECKS),
         jobs=[campaign_job, delivery_job],
         sensors=SENSORS,
@@ -272,9 +309,20 @@ def build(places: Places, environ: Mapping[str, str]) -> dg.Definitions:
     )
 
 
+def _choice(environ: Mapping[str, str], variable: str, choices: Mapping[str, Choice], default: str) -> Choice:
+    name = environ.get(variable, default)
+    if name not in choices:
+        raise NotFound(f"{variable}: there is no {name!r} (there are: {', '.join(choices)})")
+    return choices[name]
+
+
 def _with_version(spec: dg.AssetSpec, versions: Mapping[str, str]) -> dg.AssetSpec:
     own = versions.get(spec.key.to_user_string())
     return spec.replace_attributes(code_version=f"{spec.code_version}+{own}") if own else spec
+
+
+def _version_of_profile(profile: Profile, provider: Provider) -> str:
+    return profile.fingerprint(provider.version_of(profile.parameters))
 
 
 def _version(read: Callable[[], Any]) -> str:
@@ -285,4 +333,6 @@ def _version(read: Callable[[], Any]) -> str:
 
 
 PLACES = Places.of(os.environ)
-defs = build(PLACES, os.environ)
+CHECKPOINTS = Checkpoints(PLACES.data, os.environ)
+PROVIDERS = providers(CHECKPOINTS)
+defs = build(PLACES, os.environ, PROVIDERS, checkpoints=CHECKPOINTS)

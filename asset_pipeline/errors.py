@@ -5,6 +5,7 @@ PipelineError
 ├── UnreadableFeed           a catalog file cannot be read as a whole: replace it, the other files go on
 ├── UnreadablePicture        bytes that are no usable picture: replace the picture, the others go on
 ├── NotFound                 nothing has that name: look at the names the message offers
+├── MissingModel             a model file is missing or altered: fetch it from where the message says
 ├── NoRoute                  no model profile may take this campaign: change the profile or the campaign
 ├── BudgetExceeded           the next image would cost more than is left: raise the budget or stop
 ├── ProviderError            a provider did not give us an image
@@ -38,6 +39,10 @@ class UnreadablePicture(PipelineError):
 
 class NotFound(PipelineError):
     """Nothing has the name that was asked for."""
+
+
+class MissingModel(PipelineError):
+    """A file of a model is missing, or is not the one that was meant; says what to fetch from where."""
 
 
 class NoRoute(PipelineError):

@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +18,19 @@ class Drawing:
 
     name: str = "drawing"
     version: str = "1"
+    makers: int | None = None
     seconds: float = 0.0
     failures: dict[str, ProviderError] = field(default_factory=dict)
     bugs: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def version_of(self, parameters: Mapping[str, Any]) -> str:
+        return f"{self.version}{parameters.get('model', '')}"
+
+    def observed(self) -> Mapping[str, Any]:
+        return {}
 
     def check(self, asked: Asked) -> None:
         if asked.parameters.get("mode") == "impossible":

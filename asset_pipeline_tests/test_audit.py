@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -71,7 +71,14 @@ class Brush:
 
     name: str = "brush"
     version: str = "1"
+    makers: int | None = 1
     darker: int = 0
+
+    def version_of(self, parameters: Mapping[str, Any]) -> str:  # noqa: ARG002 - the protocol's
+        return self.version
+
+    def observed(self) -> Mapping[str, Any]:
+        return {}
 
     def check(self, asked: Asked) -> None:
         """Nothing is refused."""

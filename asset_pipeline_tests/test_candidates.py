@@ -4,6 +4,7 @@ import multiprocessing
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from asset_pipeline.candidates.attempt import (
     what_next,
 )
 from asset_pipeline.candidates.plan import Ledger, Plan, plan_production
-from asset_pipeline.candidates.production import Order, Progress, produce
+from asset_pipeline.candidates.production import Order, produce
 from asset_pipeline.candidates.profile import objections
+from asset_pipeline.candidates.progress import Progress
 from asset_pipeline.candidates.records import CANDIDATES, collect, load_candidates, record_candidates
 from asset_pipeline.candidates.request import Profile
 from asset_pipeline.candidates.wanted import Wanted, want_candidates, wanted_sha256
@@ -83,7 +85,7 @@ def order(
         [prompt(number) for number in range(prompts)],
         campaign(candidates_per_prompt=each),
         profile,
-        provider.version,
+        provider.version_of,
     )
     return Order(
         campaign_id=CAMPAIGN,
@@ -267,9 +269,8 @@ def test_a_batch_holds_requests_of_one_shape_and_no_more_than_the_profile_says(s
     provider = Drawing()
     profile = FREE.model_copy(update={"batch_size": 3, "concurrency": 1})
     prompts = [prompt(number, width=64 if number < 4 else 128) for number in range(6)]
-    work = Order(
-        CAMPAIGN, want_candidates(prompts, campaign(), profile, "1"), "drawing", profile, provider, 0.0
-    )
+    wanted = want_candidates(prompts, campaign(), profile, provider.version_of)
+    work = Order(CAMPAIGN, wanted, "drawing", profile, provider, 0.0)
     run(store, work)
     assert sorted(provider.batches) == [1, 2, 3]
 
@@ -303,10 +304,7 @@ def test_a_candidate_keeps_the_fact_that_it_was_made_from(store: Store) -> None:
     record_candidates(
         store, CAMPAIGN, collect(work, store, planned_sha256=wanted_sha256(work.wanted)), run_id="r1"
     )
-    repriced = [
-        Wanted(each.candidate_id, each.prompt, "another fact of the same words", each.position, each.asked)
-        for each in work.wanted
-    ]
+    repriced = [replace(each, prompt_fact_sha256="another fact of the same words") for each in work.wanted]
     later = Order(CAMPAIGN, repriced, "drawing", FREE, work.provider, 0.0)
     assert collect(later, store, planned_sha256=wanted_sha256(repriced)) == load_candidates(store, CAMPAIGN)
     assert len(store.facts.materialisations(CANDIDATES, CAMPAIGN)) == 1

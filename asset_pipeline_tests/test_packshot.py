@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from asset_pipeline.candidates.request import Asked, ImageReference, ImageRequest, Profile, Rendered
+from asset_pipeline.candidates.staging import CUTOUTS_KEPT
 from asset_pipeline.catalog.product import PhotographRole
 from asset_pipeline.errors import BrokenFact, ProviderError, ProviderRefused, UnsupportedRequest
 from asset_pipeline.fingerprint import sha256_of
 from asset_pipeline.pictures.cutout import cut_out
 from asset_pipeline.pictures.decode import decode
-from asset_pipeline.pictures.studio import bounding_box, cropped, place
-from asset_pipeline.providers.packshot import COLOURS, CUTOUTS_KEPT, Packshot, colour_of, understood
+from asset_pipeline.pictures.placing import bounding_box, cropped, place
+from asset_pipeline.providers.packshot import COLOURS, Packshot, colour_of, understood
 from asset_pipeline.yaml_model import read_model
 
 Array = npt.NDArray[np.uint8]

@@ -15,6 +15,7 @@ from asset_pipeline.errors import (
     BrokenFact,
     InvalidFile,
     NotFound,
+    PipelineError,
     ProviderError,
     UnreadablePicture,
 )
@@ -90,16 +91,17 @@ def _profile(data: Path, providers: Mapping[str, Provider], candidate: Candidate
     provider = providers.get(candidate.provider)
     if provider is None:
         raise _Impossible(f"there is no provider {candidate.provider} here")
-    if provider.version != candidate.provider_version:
-        raise _Impossible(
-            f"provider {provider.name} is version {provider.version}, the picture was made by version "
-            f"{candidate.provider_version}"
-        )
     try:
         profile = load_profile(data, candidate.profile, providers)
-    except (NotFound, InvalidFile) as error:
+        version = provider.version_of(profile.parameters | candidate.request.parameters)
+    except PipelineError as error:
         raise _Impossible(str(error)) from error
-    if profile.fingerprint(provider.version) != candidate.request.profile_fingerprint:
+    if version != candidate.provider_version:
+        raise _Impossible(
+            f"provider {provider.name} is version {version}, the picture was made by version "
+            f"{candidate.provider_version}"
+        )
+    if profile.fingerprint(version) != candidate.request.profile_fingerprint:
         raise _Impossible(f"the profile {candidate.profile} has changed since")
     if profile.price_usd_per_image > 0:
         raise _Impossible(f"it would cost ${profile.price_usd_per_image:.4f}, and an audit spends nothing")

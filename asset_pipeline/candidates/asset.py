@@ -10,11 +10,10 @@ import dagster as dg
 
 from asset_pipeline.campaign.metadata import shown
 from asset_pipeline.campaign.partitions import campaigns
-from asset_pipeline.candidates.production import produce
 from asset_pipeline.candidates.records import Workshop, collect, order_for, record_candidates
+from asset_pipeline.candidates.shard import Shard, cut, make_shard
 from asset_pipeline.candidates.summary import candidates_sha256, describe_candidates
 from asset_pipeline.candidates.wanted import wanted_sha256
-from asset_pipeline.candidates.worker import working
 from asset_pipeline.errors import ProviderUnavailable
 
 Making = dg.ResourceParam[Workshop]
@@ -33,36 +32,36 @@ class Production(dg.Config):
 def plan_shards(
     context: dg.OpExecutionContext, prompts: Any, config: Production, workshop: Making
 ) -> Iterator[dg.DynamicOutput[Plan] | dg.Output[Plan]]:
-    """Say what is wanted, and cut it into shards."""
-    wanted = wanted_sha256(order_for(workshop, context.partition_key).wanted)
-    plan = {"of": config.shards, "afresh": config.afresh, "wanted": wanted}
-    for index in range(config.shards):
-        yield dg.DynamicOutput(plan | {"index": index}, f"shard_{index:04d}", "shard")
-    yield dg.Output(plan, "manifest")
+    """Say what is wanted of each campaign of the run, and cut it into shards."""
+    wanted = {each: wanted_sha256(order_for(workshop, each).wanted) for each in context.partition_keys}
+    for number, shard in enumerate(cut(wanted, config.shards, afresh=config.afresh)):
+        yield dg.DynamicOutput(shard.model_dump(), f"shard_{number:04d}", "shard")
+    yield dg.Output(wanted, "manifest")
 
 
 @dg.op(pool="gpu")
 def generate_shard(context: dg.OpExecutionContext, shard: Plan, workshop: Making) -> Plan:
     """Make the missing images of a shard."""
-    order = order_for(workshop, context.partition_key, afresh=shard["afresh"])
-    mine = order.shard(shard["index"], shard["of"])
-    with working(workshop.store, context.run_id) as worker:
-        try:
-            return produce(mine, workshop.store, worker, context.log.info).summary()
-        except ProviderUnavailable as error:
-            raise dg.RetryRequested(max_retries=2, seconds_to_wait=20) from error
+    try:
+        return shard | make_shard(workshop, Shard(**shard), context.run_id, context.log.info).summary()
+    except ProviderUnavailable as error:
+        raise dg.RetryRequested(max_retries=2, seconds_to_wait=20) from error
 
 
 @dg.op(ins=_UPSTREAM)
 def collect_candidates(
-    context: dg.OpExecutionContext, prompts: Any, manifest: Plan, shards: list[Plan], workshop: Making
+    context: dg.AssetExecutionContext, prompts: Any, manifest: Plan, shards: list[Plan], workshop: Making
 ) -> dg.MaterializeResult[None]:
     """Record what became of every candidate."""
-    campaign = context.partition_key
-    made = collect(order_for(workshop, campaign), workshop.store, planned_sha256=manifest["wanted"])
-    record_candidates(workshop.store, campaign, made, run_id=context.run_id)
-    metadata = shown(describe_candidates(workshop.store, made, shards))
-    return dg.MaterializeResult(data_version=dg.DataVersion(candidates_sha256(made)), metadata=metadata)
+    every = []
+    for campaign, wanted in manifest.items():
+        made = collect(order_for(workshop, campaign), workshop.store, planned_sha256=wanted)
+        record_candidates(workshop.store, campaign, made, run_id=context.run.run_id)
+        own = [shard for shard in shards if shard["campaign"] == campaign]
+        facts = describe_candidates(workshop.store, made, own)
+        context.add_asset_metadata(shown(facts), partition_key=campaign)
+        every.extend(made)
+    return dg.MaterializeResult(data_version=dg.DataVersion(candidates_sha256(every)))
 
 
 @dg.graph_asset(

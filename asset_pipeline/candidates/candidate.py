@@ -37,10 +37,10 @@ class Candidate(BaseModel):
     perceptual_hash: str | None = None
     """PDQ hash of the image as 64 hexadecimal digits; near-duplicates differ in few bits."""
     details: dict[str, Any] = {}
-    """What the provider chose itself."""
+    """What the provider chose itself; under ``glance``, the cheap measures of the picture."""
     cost_usd: float = 0.0
     seconds: float = 0.0
-    """How long the provider took for it."""
+    """How long the provider took for it; a batch that is drawn at once counts with its first picture."""
 
     @model_validator(mode="after")
     def _image_or_reason(self) -> "Candidate":

@@ -1,4 +1,7 @@
-"""What must hold of a campaign's candidates before anyone judges or exports them."""
+"""What must hold of a campaign's candidates before anyone judges or exports them.
+
+A run may be of several campaigns; a check then speaks of all of them.
+"""
 
 import dagster as dg
 
@@ -13,7 +16,8 @@ def every_image_is_kept(
     context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
 ) -> dg.AssetCheckResult:
     """Every candidate that was made has its image in the store."""
-    made = [each for each in load_candidates(workshop.store, context.partition_key) if each.image_sha256]
+    recorded = [each for key in context.partition_keys for each in load_candidates(workshop.store, key)]
+    made = [each for each in recorded if each.image_sha256]
     missing = [each.candidate_id for each in made if not workshop.store.images.has(each.image_sha256 or "")]
     return dg.AssetCheckResult(
         passed=not missing, metadata={"images": len(made), "missing": ", ".join(missing[:20])}
@@ -25,10 +29,11 @@ def the_books_balance(
     context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
 ) -> dg.AssetCheckResult:
     """All attempts together cost no more than the campaign's budget."""
-    budget = load_campaign(workshop.data, context.partition_key).budget_usd
-    spent = load_spent_usd(workshop.store, context.partition_key)
+    budgets = {key: load_campaign(workshop.data, key).budget_usd for key in context.partition_keys}
+    spent = {key: load_spent_usd(workshop.store, key) for key in budgets}
     return dg.AssetCheckResult(
-        passed=spent <= budget + 1e-9, metadata={"spent (USD)": spent, "budget (USD)": budget}
+        passed=all(spent[key] <= budgets[key] + 1e-9 for key in budgets),
+        metadata={"spent (USD)": sum(spent.values()), "budget (USD)": sum(budgets.values())},
     )
 
 
@@ -37,7 +42,7 @@ def every_prompt_has_an_image(
     context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
 ) -> dg.AssetCheckResult:
     """Every prompt got at least one image; those that did not say why."""
-    recorded = load_candidates(workshop.store, context.partition_key)
+    recorded = [each for key in context.partition_keys for each in load_candidates(workshop.store, key)]
     served = {each.prompt_id for each in recorded if each.image_sha256}
     reasons = {
         each.prompt_id: f"{each.sku}: {each.reason}" for each in recorded if each.prompt_id not in served

@@ -10,7 +10,7 @@ from asset_pipeline.candidates.attempt import FINAL, Attempt
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.production import Order
 from asset_pipeline.candidates.profile import objections
-from asset_pipeline.errors import UnsupportedRequest
+from asset_pipeline.errors import MissingModel, UnsupportedRequest
 from asset_pipeline.prompts.records import Written
 
 
@@ -86,11 +86,11 @@ def plan_production(order: Order, campaign: Campaign, written: Written, ledger: 
 
 
 def _unsupported(order: Order) -> list[str]:
-    """What the provider has no words for, once each."""
+    """What the provider has no words or no model for, once each."""
     found: dict[str, None] = {}
     for each in order.wanted:
         try:
             order.provider.check(each.asked)
-        except UnsupportedRequest as error:
+        except (UnsupportedRequest, MissingModel) as error:
             found[str(error)] = None
     return list(found)

@@ -1,11 +1,15 @@
 """The generation loop: makes what is missing, keeps each image the moment it is finished.
 
-Makers call the provider and never touch a file; finishers encode, hash, store and record. Between them
-waits a bounded number of pictures, so that memory stays flat however long the campaign is. Killed at any
-moment, everything that was recorded is kept, and the next run goes on from there.
+Makers call the provider and never touch a file; claimers claim what comes next; finishers encode, hash,
+look at, store and record. Between makers and finishers waits a bounded number of pictures, so that memory
+stays flat however long the campaign is. Claims and ends of attempts stay one exclusive file each, which is
+what makes paying twice impossible; they cost the model no time because threads write them side by side.
+Killed at any moment, everything that was recorded is kept, and the next run goes on from there; interrupted,
+what was rendered is finished first.
 """
 
 import itertools
+import math
 import os
 import threading
 import time
@@ -13,9 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import numpy as np
-import pdqhash
 
 from asset_pipeline.candidates.attempt import (
     ATTEMPTS,
@@ -26,7 +27,9 @@ from asset_pipeline.candidates.attempt import (
     spent_usd,
     what_next,
 )
-from asset_pipeline.candidates.request import Pixels, Profile, Provider, Rendered
+from asset_pipeline.candidates.glance import glance
+from asset_pipeline.candidates.progress import Progress, added
+from asset_pipeline.candidates.request import Profile, Provider, Rendered
 from asset_pipeline.candidates.wanted import Wanted
 from asset_pipeline.candidates.worker import Worker, is_alive
 from asset_pipeline.errors import (
@@ -36,16 +39,20 @@ from asset_pipeline.errors import (
     ProviderUnavailable,
     UnsupportedRequest,
 )
-from asset_pipeline.pictures.encode import lossless_webp, mask_webp, thumbnail
+from asset_pipeline.pictures.encode import lossless_webp, mask_webp
 from asset_pipeline.store.store import Store
 
-FINISHERS = 2
+FINISHERS = max(4, min(8, os.cpu_count() or 1))
+"""Half of a finisher's time is waiting for a disk or a bucket, so that there are more than processors."""
+CLAIMERS = 8
 WAITING_PER_MAKER = 4
-"""How many rendered pictures may wait for a finisher, for each maker."""
+WAITING_BATCHES = 2
+"""How many rendered pictures may wait for a finisher or be with one, for each maker: as many as these batches
+hold, so that a batch that comes all at once waits for none, and never fewer than WAITING_PER_MAKER."""
 UNAVAILABLE_IN_A_ROW = 3
 """After so many the provider is left alone for the rest of the run."""
-PDQ_SIZE = 512
-"""Longest side of the copy that the perceptual hash is taken from; PDQ itself reduces to 64."""
+REPORT_SECONDS = 5.0
+"""Time between two lines of the log."""
 
 
 @dataclass(frozen=True)
@@ -66,50 +73,6 @@ class Order:
         return replace(self, wanted=mine)
 
 
-@dataclass
-class Progress:
-    """What a run has done so far."""
-
-    wanted: int = 0
-    reused: int = 0
-    made: int = 0
-    refused: int = 0
-    failed: int = 0
-    cost_usd: float = 0.0
-    wall_seconds: float = 0.0
-    provider_seconds: float = 0.0
-    """Time in the provider, over all makers."""
-    makers: int = 1
-    bugs: list[Exception] = field(default_factory=list)
-
-    @property
-    def utilisation(self) -> float:
-        """The share of the makers' time that was spent in the provider."""
-        return self.provider_seconds / (self.wall_seconds * self.makers) if self.wall_seconds else 0.0
-
-    def summary(self) -> dict[str, int | float]:
-        """What a person wants to see of it, as plain numbers."""
-        return {
-            "wanted": self.wanted,
-            "reused": self.reused,
-            "made": self.made,
-            "refused": self.refused,
-            "failed": self.failed,
-            "cost_usd": round(self.cost_usd, 6),
-            "wall_seconds": round(self.wall_seconds, 3),
-            "images_per_second": round(self.made / self.wall_seconds, 3) if self.wall_seconds else 0.0,
-            "provider_utilisation": round(self.utilisation, 3),
-        }
-
-    def count(self, attempt: Attempt) -> None:
-        """Take a settled attempt into account."""
-        self.made += attempt.state == "succeeded"
-        self.refused += attempt.state == "refused"
-        self.failed += attempt.state == "failed"
-        self.cost_usd += attempt.cost_usd
-        self.provider_seconds += attempt.seconds
-
-
 def produce(order: Order, store: Store, worker: Worker, report: Callable[[str], None]) -> Progress:
     """Make every wanted candidate that is not there yet, and wait for those that others are making.
 
@@ -118,8 +81,27 @@ def produce(order: Order, store: Store, worker: Worker, report: Callable[[str], 
         ProviderUnavailable: the provider failed several times in a row; what was finished is kept.
         ExceptionGroup: the provider has bugs that some images met; all others were made.
     """
-    progress = Progress(wanted=len(order.wanted), makers=order.profile.concurrency or os.cpu_count() or 1)
-    started = time.monotonic()
+    progress = Progress(
+        wanted=len(order.wanted),
+        makers=makers_for(order.profile, order.provider),
+        batch_size=order.profile.batch_size,
+    )
+    before = order.provider.observed()
+    try:
+        _make_all(order, store, worker, report, progress)
+    finally:
+        progress.wall_seconds = time.monotonic() - progress.started
+        progress.observed = added(before, order.provider.observed())
+        report(progress.line())
+    if progress.bugs:
+        raise ExceptionGroup(f"{len(progress.bugs)} images met a bug of {order.provider.name}", progress.bugs)
+    return progress
+
+
+def _make_all(
+    order: Order, store: Store, worker: Worker, report: Callable[[str], None], progress: Progress
+) -> None:
+    """Pass after pass, until nothing is missing and nobody else is making any of it."""
     while True:
         events = store.events.read(ATTEMPTS, order.campaign_id)
         missing, elsewhere = _sort(
@@ -131,11 +113,7 @@ def produce(order: Order, store: Store, worker: Worker, report: Callable[[str], 
             report(f"waiting for {len(elsewhere)} images that another run is making")
             time.sleep(2.0)
         else:
-            break
-    progress.wall_seconds = time.monotonic() - started
-    if progress.bugs:
-        raise ExceptionGroup(f"{len(progress.bugs)} images met a bug of {order.provider.name}", progress.bugs)
-    return progress
+            return
 
 
 def _bury_the_dead(
@@ -181,6 +159,17 @@ def _sort(
     return missing, elsewhere
 
 
+@dataclass
+class _Turn:
+    """What a maker did with one batch; times are the monotonic clock's, in seconds."""
+
+    finishing: list[Future[Attempt]] = field(default_factory=list)
+    in_provider: float = 0.0
+    queue_full: float = 0.0
+    began: float = 0.0
+    ended: float = 0.0
+
+
 class _Production:
     """One pass of makers and finishers over what is missing."""
 
@@ -192,9 +181,18 @@ class _Production:
         self._worker = worker
         self._report = report
         self._progress = progress
-        self._waiting = threading.BoundedSemaphore(progress.makers * WAITING_PER_MAKER)
+        self._waiting = threading.BoundedSemaphore(
+            progress.makers * max(WAITING_PER_MAKER, WAITING_BATCHES * progress.batch_size)
+        )
+        self._finishers = ThreadPoolExecutor(FINISHERS, "finisher")
+        self._claimers = ThreadPoolExecutor(CLAIMERS, "claimer")
+        self._makers = ThreadPoolExecutor(progress.makers, "maker")
+        self._stopped = threading.Event()
+        self._accounts = threading.Lock()
         self._unavailable_in_a_row = 0
         self._last_report = time.monotonic()
+        self._earlier = progress.making_seconds
+        self._first, self._last = math.inf, 0.0
 
     def make(self, missing: Sequence[tuple[Wanted, int]], spent: float) -> None:
         price = self._order.profile.price_usd_per_image
@@ -202,13 +200,10 @@ class _Production:
             [wanted.candidate_id for wanted, _ in missing], price, spent, self._order.budget_usd
         )
         self._report(f"{len(missing)} images to make, {self._progress.reused} are there")
-        with (
-            ThreadPoolExecutor(self._progress.makers, "maker") as makers,
-            ThreadPoolExecutor(FINISHERS, "finisher") as finishers,
-        ):
-            batches = _batches(missing[:paid], self._order.profile.batch_size)
-            self._feed(batches, makers, finishers)
-        if self._unavailable_in_a_row >= UNAVAILABLE_IN_A_ROW:
+        # Makers end first: what they have rendered still finds a finisher, whatever ended them.
+        with self._finishers, self._claimers, self._makers:
+            self._feed(_batches(missing[:paid], self._progress.batch_size))
+        if not self._is_open():
             raise ProviderUnavailable(
                 f"{self._order.provider.name} was unavailable {self._unavailable_in_a_row} times in a row; "
                 "what is finished is kept, run again when it is back"
@@ -219,73 +214,93 @@ class _Production:
                 f"${self._order.budget_usd:.2f} (spent ${spent:.2f}, ${price:.4f} each); raise budget_usd"
             )
 
-    def _feed(
-        self,
-        batches: Iterator[list[tuple[Wanted, int]]],
-        makers: ThreadPoolExecutor,
-        finishers: ThreadPoolExecutor,
-    ) -> None:
-        """Keep every maker busy, never more than one batch ahead, and account for what is finished."""
+    def _feed(self, batches: Iterator[list[tuple[Wanted, int]]]) -> None:
+        """Keep every maker busy, until all is finished.
+
+        What costs nothing is claimed one batch ahead, so that no maker waits for its claims. What costs money
+        is claimed when it is its turn: a claim whose worker died counts as spent.
+        """
+        ahead = self._order.profile.price_usd_per_image == 0
         running: set[Future[list[Future[Attempt]]]] = set()
         finishing: set[Future[Attempt]] = set()
         try:
             while True:
-                free = self._progress.makers + 1 - len(running)
+                free = self._progress.makers + ahead - len(running)
                 running |= {
-                    makers.submit(self._make_batch, batch, finishers)
+                    self._makers.submit(self._make_batch, self._claimed(batch))
                     for batch in itertools.islice(batches, self._is_open() * free)
                 }
                 if not running and not finishing:
                     return
                 pending: set[Future[Any]] = {*running, *finishing}
-                done, _ = wait(pending, timeout=5.0, return_when=FIRST_COMPLETED)
-                for future in done & running:
-                    running.discard(future)
-                    finishing |= set(future.result())
+                done, _ = wait(pending, timeout=REPORT_SECONDS, return_when=FIRST_COMPLETED)
+                for turn in done & running:
+                    running.discard(turn)
+                    finishing |= set(turn.result())
                 for finished in done & finishing:
                     finishing.discard(finished)
-                    self._account(finished.result())
+                    finished.result()
+                self._tell()
         finally:
+            self._stopped.set()
             for future in running:
                 future.cancel()
 
     def _is_open(self) -> bool:
         return self._unavailable_in_a_row < UNAVAILABLE_IN_A_ROW
 
-    def _make_batch(
-        self, batch: Sequence[tuple[Wanted, int]], finishers: ThreadPoolExecutor
-    ) -> list[Future[Attempt]]:
-        """Claim, render, and hand each picture on as it comes."""
-        claimed = {wanted.candidate_id: attempt for wanted, attempt in batch if self._claim(wanted, attempt)}
-        asked = [wanted.asked for wanted, _ in batch if wanted.candidate_id in claimed]
-        finishing: list[Future[Attempt]] = []
-        started = time.monotonic()
-        answered: set[str] = set()
-        failure = ProviderError(f"{self._order.provider.name} gave no answer")
-        try:
-            for answer, result in self._order.provider.render(asked, self._store.images.get):
-                candidate_id = answer.request.candidate_id
-                answered.add(candidate_id)
-                seconds, started = time.monotonic() - started, time.monotonic()
-                attempt = self._attempt(candidate_id, claimed[candidate_id], seconds)
-                self._waiting.acquire()
-                finishing.append(finishers.submit(self._finish, attempt, result))
-                started = time.monotonic()
-        except ProviderError as error:
-            failure = error
-        except Exception as bug:  # noqa: BLE001 - one picture's bug must not stop the others; produce() raises it
-            self._progress.bugs.append(bug)
-            failure = ProviderError(f"a bug in {self._order.provider.name}: {bug!r}")
-        for candidate_id in claimed.keys() - answered:
-            attempt = self._attempt(candidate_id, claimed[candidate_id], time.monotonic() - started)
-            self._waiting.acquire()
-            finishing.append(finishers.submit(self._finish, attempt, failure))
-        return finishing
+    def _claimed(self, batch: Sequence[tuple[Wanted, int]]) -> list[tuple[Wanted, int, Future[bool]]]:
+        """Start to claim a batch: one exclusive file for each attempt as ever, written side by side."""
+        return [
+            (wanted, number, self._claimers.submit(self._claim, wanted, number)) for wanted, number in batch
+        ]
 
     def _claim(self, wanted: Wanted, number: int) -> bool:
         """Say before all others that this run makes it; false if another was faster."""
         attempt = self._attempt(wanted.candidate_id, number, 0.0)
         return self._store.events.append(ATTEMPTS, self._order.campaign_id, event_name(attempt), attempt)
+
+    def _make_batch(self, batch: Sequence[tuple[Wanted, int, Future[bool]]]) -> list[Future[Attempt]]:
+        """Render what was claimed, and hand each picture on as it comes."""
+        claimed = {wanted.candidate_id: (wanted, number) for wanted, number, claim in batch if claim.result()}
+        turn = _Turn(began=time.monotonic())
+        if claimed and not self._stopped.is_set():
+            self._render(claimed, turn)
+            self._account_for(turn)
+        return turn.finishing
+
+    def _render(self, claimed: dict[str, tuple[Wanted, int]], turn: _Turn) -> None:
+        """Begin nothing more once the run is stopped; what has no answer then is buried by the next one."""
+        asked = [wanted.asked for wanted, _ in claimed.values()]
+        failure = ProviderError(f"{self._order.provider.name} gave no answer")
+        began = time.monotonic()
+        try:
+            for answer, result in self._order.provider.render(asked, self._store.images.get):
+                turn.in_provider += time.monotonic() - began
+                _, number = claimed.pop(answer.request.candidate_id)
+                self._hand_on(turn, answer.request.candidate_id, number, time.monotonic() - began, result)
+                if self._stopped.is_set():
+                    return
+                began = time.monotonic()
+        except ProviderError as error:
+            failure = error
+        except Exception as bug:  # noqa: BLE001 - one picture's bug must not stop the others; produce() raises it
+            self._progress.bugs.append(bug)
+            failure = ProviderError(f"a bug in {self._order.provider.name}: {bug!r}")
+        turn.ended = time.monotonic()
+        turn.in_provider += turn.ended - began
+        for candidate_id, (_, number) in claimed.items():
+            self._hand_on(turn, candidate_id, number, time.monotonic() - began, failure)
+
+    def _hand_on(
+        self, turn: _Turn, candidate_id: str, number: int, seconds: float, result: Rendered | ProviderError
+    ) -> None:
+        """Give an answer to the finishers, as soon as they have room for it."""
+        turn.ended = time.monotonic()
+        self._waiting.acquire()
+        turn.queue_full += time.monotonic() - turn.ended
+        attempt = self._attempt(candidate_id, number, seconds)
+        turn.finishing.append(self._finishers.submit(self._finish, attempt, result))
 
     def _attempt(self, candidate_id: str, number: int, seconds: float) -> Attempt:
         return Attempt(
@@ -303,17 +318,7 @@ class _Production:
         """Keep the picture, then record that it is there; in this order, so that no record is without one."""
         try:
             if isinstance(result, Rendered):
-                settled = attempt.model_copy(
-                    update={
-                        "state": "succeeded",
-                        "image_sha256": self._store.images.put(lossless_webp(result.pixels), "webp"),
-                        "mask_sha256": None
-                        if result.mask is None
-                        else self._store.images.put(mask_webp(result.mask), "webp"),
-                        "perceptual_hash": perceptual_hash(result.pixels),
-                        "details": dict(result.details),
-                    }
-                )
+                settled = attempt.model_copy(update=self._kept(result))
             else:
                 refused = isinstance(result, ProviderRefused | UnsupportedRequest)
                 settled = attempt.model_copy(
@@ -326,33 +331,70 @@ class _Production:
                 unavailable = isinstance(result, ProviderUnavailable)
                 self._unavailable_in_a_row = self._unavailable_in_a_row + 1 if unavailable else 0
             self._store.events.append(ATTEMPTS, self._order.campaign_id, event_name(settled), settled)
+            with self._accounts:
+                self._progress.count(settled)
             return settled
         finally:
             self._waiting.release()
 
-    def _account(self, attempt: Attempt) -> None:
-        self._progress.count(attempt)
-        if time.monotonic() - self._last_report >= 5.0:  # noqa: PLR2004 - seconds between two lines of the log
-            self._last_report = time.monotonic()
-            progress = self._progress
-            self._report(
-                f"{progress.made} made, {progress.refused} refused, {progress.failed} failed, "
-                f"{progress.reused} were there, of {progress.wanted}; ${progress.cost_usd:.2f}"
+    def _kept(self, picture: Rendered) -> dict[str, Any]:
+        """Keep a picture and say what is to be recorded of it; one that shows nothing is not kept."""
+        seen = glance(picture.pixels)
+        details = {**picture.details, "glance": seen.measures()}
+        if seen.flat_colour is not None:
+            reason = (
+                f"the picture is one flat colour {seen.flat_colour}; another seed or prompt may show more"
             )
+            return {"state": "refused", "reason": reason, "details": details}
+        keep = self._store.images.put
+        return {
+            "state": "succeeded",
+            "image_sha256": keep(lossless_webp(picture.pixels), "webp"),
+            "mask_sha256": None if picture.mask is None else keep(mask_webp(picture.mask), "webp"),
+            "perceptual_hash": seen.perceptual_hash,
+            "details": details,
+        }
+
+    def _account_for(self, turn: _Turn) -> None:
+        """Add a maker's turn to the run's times."""
+        progress = self._progress
+        with self._accounts:
+            self._first, self._last = min(self._first, turn.began), max(self._last, turn.ended)
+            progress.provider_seconds += turn.in_provider
+            progress.queue_full_seconds += turn.queue_full
+            progress.making_seconds = self._earlier + self._last - self._first
+            if not self._earlier:
+                progress.startup_seconds = self._first - progress.started
+
+    def _tell(self) -> None:
+        """A line for the log, now and then."""
+        if time.monotonic() - self._last_report >= REPORT_SECONDS:
+            self._last_report = time.monotonic()
+            self._progress.wall_seconds = time.monotonic() - self._progress.started
+            self._report(self._progress.line())
 
 
-def perceptual_hash(pixels: Pixels) -> str:
-    """The PDQ hash of a picture, 256 bits as hexadecimal digits."""
-    bits, _ = pdqhash.compute(np.ascontiguousarray(thumbnail(pixels, PDQ_SIZE)))
-    return np.packbits(np.asarray(bits, np.uint8)).tobytes().hex()
+def makers_for(profile: Profile, provider: Provider) -> int:
+    """How many batches are made side by side: no more than the profile and the provider say."""
+    limits = [limit for limit in (profile.concurrency, provider.makers) if limit]
+    return min(limits, default=os.cpu_count() or 1)
 
 
 def _batches(missing: Sequence[tuple[Wanted, int]], size: int) -> Iterator[list[tuple[Wanted, int]]]:
-    """Batches of requests of the same shape, in order within each shape."""
+    """Batches of requests of the same shape; the same words stay together, else in order.
+
+    So that a provider reads each prompt once, however small its memory for prompts.
+    """
+    places: dict[tuple[str, str], int] = {}
 
     def shape(each: tuple[Wanted, int]) -> tuple[int, int]:
         return each[0].asked.request.width, each[0].asked.request.height
 
-    for _, alike in itertools.groupby(sorted(missing, key=shape), key=shape):
+    def words(each: tuple[Wanted, int]) -> int:
+        request = each[0].asked.request
+        return places.setdefault((request.prompt, request.negative_prompt), len(places))
+
+    ordered = sorted(missing, key=lambda each: (shape(each), words(each)))
+    for _, alike in itertools.groupby(ordered, key=shape):
         while batch := list(itertools.islice(alike, size)):
             yield batch

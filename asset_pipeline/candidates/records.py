@@ -51,14 +51,15 @@ def order_from(workshop: Workshop, campaign_id: str, campaign: Campaign, prompts
     """What a campaign would want made of these prompts, allowed or not.
 
     Raises:
-        NotFound: there is no such profile.
+        NotFound: there is no such profile, or no such model as it names.
         InvalidFile: its file is wrong.
+        UnsupportedRequest: its parameters mean nothing to its provider.
     """
     profile = load_profile(workshop.data, campaign.profile, workshop.providers)
     provider = workshop.providers[profile.provider]
     return Order(
         campaign_id=campaign_id,
-        wanted=want_candidates(prompts, campaign, profile, provider.version),
+        wanted=want_candidates(prompts, campaign, profile, provider.version_of),
         profile_name=campaign.profile,
         profile=profile,
         provider=provider,
@@ -134,7 +135,7 @@ def settle(
                 position=each.position,
                 profile=order.profile_name,
                 provider=order.profile.provider,
-                provider_version=order.provider.version,
+                provider_version=each.provider_version,
                 request=each.asked.request,
                 state="made" if made else "refused" if attempt.state == "refused" else "failed",
                 reason=attempt.reason,

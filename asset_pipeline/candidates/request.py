@@ -110,8 +110,20 @@ class Provider(Protocol):
     """One way of making an image."""
 
     name: str
-    version: str
-    """Part of every candidate's name: changing what the provider draws means changing this."""
+
+    @property
+    def makers(self) -> int | None:
+        """How many batches it can be busy with at once: 1 for a model on a device; None: one a processor."""
+
+    def version_of(self, parameters: Mapping[str, Any]) -> str:
+        """The code and the weights that draw with these parameters; part of every candidate's name.
+
+        Changing what the provider draws means changing this. Loads no weights.
+
+        Raises:
+            UnsupportedRequest: the parameters mean nothing to this provider.
+            NotFound: they name something that is not there.
+        """
 
     def check(self, asked: Asked) -> None:
         """Refuse what cannot be said to this provider, before anything is spent.
@@ -126,4 +138,11 @@ class Provider(Protocol):
         """Make the images of a batch; yield each as it is finished, or why it was not made.
 
         The result of a request does not depend on the batch it is in. May be called from several threads.
+        """
+
+    def observed(self) -> Mapping[str, Any]:
+        """What it measured of itself in this process, JSON-like; empty if nothing.
+
+        What ``candidates.progress.TOTALS`` lists (``model_load_seconds``, ``embeddings_made`` ...) counts from
+        the start of the process; anything else (``device``, ``batch_size`` ...) is as it was last.
         """

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from asset_pipeline.candidates.candidate import Candidate
+from asset_pipeline.candidates.progress import performance
 from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.pictures.contact_sheet import Cell, State, contact_sheet
 from asset_pipeline.pictures.decode import Pixels, decode
@@ -73,10 +74,9 @@ def contact_sheet_of(
 def describe_candidates(
     store: Store, candidates: Sequence[Candidate], shards: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Counts, cost, speed and a contact sheet."""
+    """Counts, cost, how the run performed if it made anything, and a contact sheet."""
     states = Counter(candidate.state for candidate in candidates)
     made: list[SheetCell] = [(each.image_sha256, each.sku, None) for each in candidates if each.image_sha256]
-    wall = max((shard["wall_seconds"] for shard in shards), default=0.0)
     return {
         "candidates": len(candidates),
         "images": states["made"],
@@ -86,9 +86,7 @@ def describe_candidates(
         "reused": sum(shard["reused"] for shard in shards),
         "cost of this run (USD)": sum(shard["cost_usd"] for shard in shards),
         "cost of all (USD)": round(sum(candidate.cost_usd for candidate in candidates), 6),
-        "seconds": wall,
-        "images per second": round(sum(shard["made"] for shard in shards) / wall, 3) if wall else 0.0,
-        "provider utilisation": max((shard["provider_utilisation"] for shard in shards), default=0.0),
+        **performance(shards),
         "refusals": refusals_table(candidates),
         "contact sheet": sheet_markdown(store, made),
     } | inline_pictures(store, made)

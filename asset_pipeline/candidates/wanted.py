@@ -1,7 +1,8 @@
 """Which candidates a campaign wants, before any is made."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from asset_pipeline.campaign.brief import Campaign
 from asset_pipeline.candidates.request import Asked, ImageReference, ImageRequest, Profile
@@ -19,19 +20,37 @@ class Wanted:
     prompt_fact_sha256: str
     position: int
     asked: Asked
+    provider_version: str
+    """The code and weights that its name says it is drawn by."""
+
+
+VersionOf = Callable[[Mapping[str, Any]], str]
+"""See ``Provider.version_of``."""
 
 
 def want_candidates(
-    prompts: Sequence[Prompt], campaign: Campaign, profile: Profile, provider_version: str
+    prompts: Sequence[Prompt], campaign: Campaign, profile: Profile, version_of: VersionOf
 ) -> list[Wanted]:
     """Every candidate of the campaign, in the order of its prompts.
 
     The seed depends on the prompt and the position alone: asking for more later keeps those that exist, and
     another model starts from the same seeds.
+
+    Raises:
+        UnsupportedRequest: the provider knows no version of itself that draws with these parameters.
+        NotFound: the parameters name a model that is not there.
     """
-    made_by = profile.fingerprint(provider_version)
+    versions: dict[str, str] = {}
+
+    def version(parameters: Mapping[str, Any]) -> str:
+        """Asked once for each set of parameters: the answer may hash files."""
+        name = fingerprint(parameters)
+        if name not in versions:
+            versions[name] = version_of(parameters)
+        return versions[name]
+
     return [
-        _want(prompt, position, profile, made_by)
+        _want(prompt, position, profile, version(profile.parameters | prompt.parameters))
         for prompt in prompts
         for position in range(campaign.candidates_per_prompt)
     ]
@@ -42,7 +61,7 @@ def wanted_sha256(wanted: Sequence[Wanted]) -> str:
     return fingerprint(sorted(each.candidate_id for each in wanted))
 
 
-def _want(prompt: Prompt, position: int, profile: Profile, made_by: str) -> Wanted:
+def _want(prompt: Prompt, position: int, profile: Profile, provider_version: str) -> Wanted:
     request = ImageRequest(
         prompt=prompt.text,
         negative_prompt=prompt.negative_text,
@@ -60,7 +79,7 @@ def _want(prompt: Prompt, position: int, profile: Profile, made_by: str) -> Want
             )
             for picture in prompt.references
         ),
-        profile_fingerprint=made_by,
+        profile_fingerprint=profile.fingerprint(provider_version),
     )
     return Wanted(
         candidate_id=request.candidate_id,
@@ -68,4 +87,5 @@ def _want(prompt: Prompt, position: int, profile: Profile, made_by: str) -> Want
         prompt_fact_sha256=PROMPTS.fact_sha256(prompt),
         position=position,
         asked=Asked(request, profile.parameters | request.parameters),
+        provider_version=provider_version,
     )

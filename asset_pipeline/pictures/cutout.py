@@ -80,6 +80,8 @@ class Cutout:
     """The background's sRGB colour; none for a picture that came without one."""
     cut_off_at: tuple[str, ...]
     """The sides of the photograph (top, bottom, left, right) beyond which the product goes on."""
+    origin: tuple[int, int] = (0, 0)
+    """Where its left upper corner lies in the photograph, once it is cropped."""
 
 
 def cut_out(picture: Picture) -> Cutout:

@@ -9,47 +9,43 @@ that were understood. A negative prompt has nothing to forbid here: nothing is d
 """
 
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
 from PIL import ImageColor
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from skimage.color import rgb2lab
 
-from asset_pipeline.candidates.request import Asked, ImageReference, ImageRequest, OpenReference, Rendered
-from asset_pipeline.errors import ProviderError, ProviderRefused, UnreadablePicture, UnsupportedRequest
-from asset_pipeline.fingerprint import seed_from
-from asset_pipeline.pictures.cutout import Cutout, cut_out
-from asset_pipeline.pictures.decode import decode
-from asset_pipeline.pictures.studio import (
-    Colour,
-    Placed,
-    Scene,
-    Stage,
-    bounding_box,
-    cropped,
-    in_studio,
-    on_plain,
-    place,
+from asset_pipeline.candidates.parameters import parameters_as
+from asset_pipeline.candidates.request import Asked, ImageRequest, OpenReference, Rendered
+from asset_pipeline.candidates.staging import (
+    FILLS,
+    STAGING_WORDS,
+    Cutouts,
+    Framing,
+    View,
+    between,
+    choose_reference,
+    extent,
+    framing_of,
+    one_of,
+    understood_as,
 )
+from asset_pipeline.errors import ProviderError, ProviderRefused, UnsupportedRequest
+from asset_pipeline.fingerprint import seed_from
+from asset_pipeline.pictures.cutout import Cutout
+from asset_pipeline.pictures.placing import Placed, bounding_box, place
+from asset_pipeline.pictures.studio import Colour, Scene, Stage, in_studio, on_plain
 
+VERSION = "1"
+"""Of what it draws: raised when the same request would give another picture."""
 MARKETPLACE_FILL = 0.88
 """The share of the frame that a main image's product spans, safely above the 85 % that is demanded."""
 MARKETPLACE_WHITE: Colour = (255, 255, 255)
-MAX_ENLARGEMENT = 2.0
-"""A photograph is never enlarged beyond this: there would be nothing to see in the additional pixels."""
-CUTOUTS_KEPT = 8
-"""How many cut-outs stay in memory; at 2160 × 2160 pixels each is at most 19 MB."""
 
 Light = Literal["left", "right", "above", "behind"]
-Framing = Literal["close-up", "standard", "wide"]
-View = Literal["base", "side", "top"]
 
 COLOURS: Mapping[str, Colour] = {
     "white": (250, 250, 250),
@@ -146,41 +142,12 @@ GARMENTS = (
 )
 """What lies flat, since it does not stand."""
 
-FROM_LEFT = r"light(?:ing)? (?:coming )?from (?:the )?left|lit from (?:the )?left|left[- ](?:key )?light"
-
-WORDS: Sequence[tuple[str, str, str]] = (
-    ("light", "left", FROM_LEFT),
-    ("light", "right", FROM_LEFT.replace("left", "right")),
-    (
-        "light",
-        "above",
-        r"light(?:ing)? (?:coming )?from (?:above|the top)|lit from above|overhead light(?:ing)?",
-    ),
-    (
-        "light",
-        "behind",
-        r"light(?:ing)? (?:coming )?from behind|lit from behind|back-?lit|back-?light(?:ing)?",
-    ),
-    ("hardness", "hard", r"(?:hard|harsh|dramatic|crisp) (?:\w+ )?(?:light(?:ing)?|shadows?|sun(?:light)?)"),
-    ("hardness", "soft", r"(?:soft|diffused?|gentle) (?:\w+ )?(?:light(?:ing)?|shadows?)|soft ?box"),
-    ("space", "left", r"(?:copy|negative|empty) space (?:on|at|to) the left|product on the right"),
-    ("space", "right", r"(?:copy|negative|empty) space (?:on|at|to) the right|product on the left"),
-    ("framing", "close-up", r"close[- ]?up|tight (?:crop|framing|shot)|fills? the frame"),
-    ("framing", "wide", r"wide (?:shot|framing)|(?:copy|negative|empty) space|(?:plenty|lots) of space"),
+WORDS = (
+    *STAGING_WORDS,
     ("reflection", "yes", r"reflections?\b|(?:reflective|glossy|mirror(?:ed)?) (?:floor|surface|table)"),
-    ("view", "side", r"side view|from the side|in profile"),
-    ("view", "top", r"top view|top-?down|from above|overhead view|bird'?s[- ]eye"),
     ("stage", "flat", rf"flat[- ]?lay|(?:lying|laid) flat|top view|from above|\b(?:{GARMENTS})s?\b"),
 )
-"""What a prompt may ask for: what it decides, its value, and the words that say so. The first row that is
-found decides; light's words are taken out before ``from above`` is looked for."""
-
-FILLS: Mapping[Framing, tuple[float, float]] = {
-    "close-up": (0.82, 0.90),
-    "standard": (0.58, 0.70),
-    "wide": (0.38, 0.48),
-}
-"""The share of the frame that the product spans in its tighter direction."""
+"""What a prompt may ask for."""
 
 
 class Parameters(BaseModel):
@@ -230,10 +197,18 @@ class Packshot:
     """Sets photographs into a studio, on this machine, for nothing."""
 
     name = "packshot"
-    version = "1"
+    makers = None
 
     def __init__(self) -> None:
-        self._cutouts = _Cutouts()
+        self._cutouts = Cutouts()
+
+    def version_of(self, parameters: Mapping[str, Any]) -> str:  # noqa: ARG002 - they are in the name already
+        """One version, whatever the parameters."""
+        return VERSION
+
+    def observed(self) -> Mapping[str, Any]:
+        """Nothing: it has no model to load."""
+        return {}
 
     def check(self, asked: Asked) -> None:
         """Refuse parameters that mean nothing here.
@@ -241,7 +216,7 @@ class Packshot:
         Raises:
             UnsupportedRequest: a parameter or its value is unknown; the message names the choices.
         """
-        parameters_of(asked.parameters)
+        parameters_as(Parameters, asked.parameters, self.name)
 
     def render(
         self, batch: Sequence[Asked], open_reference: OpenReference
@@ -254,7 +229,7 @@ class Packshot:
                 yield asked, error
 
     def _render(self, asked: Asked, open_reference: OpenReference) -> Rendered:
-        request, parameters = asked.request, parameters_of(asked.parameters)
+        request, parameters = asked.request, parameters_as(Parameters, asked.parameters, self.name)
         said = understood(request.prompt)
         reference = choose_reference(request.references, parameters.view, said.get("view", ("base", ""))[0])
         cutout = self._cutouts.get(reference.sha256, open_reference)
@@ -286,39 +261,13 @@ class Packshot:
         )
 
 
-def parameters_of(given: Mapping[str, Any]) -> Parameters:
-    """The parameters of a request, checked.
-
-    Raises:
-        UnsupportedRequest: one of them is unknown or has an unknown value; the message names the choices.
-    """
-    try:
-        return Parameters.model_validate(dict(given))
-    except ValidationError as error:
-        raise UnsupportedRequest("; ".join(_complaint(details) for details in error.errors())) from None
-
-
-def _complaint(details: ErrorDetails) -> str:
-    field = ".".join(str(part) for part in details["loc"])
-    if details["type"] == "extra_forbidden":
-        return f"packshot has no parameter {field!r} (it has: {', '.join(Parameters.model_fields)})"
-    message = details["msg"].removeprefix("Value error, ")
-    return f"packshot, {field}: {message} (got {details['input']!r})" if field else f"packshot: {message}"
-
-
 # --------------------------------------------------------------------------------------------------- words
 
 
 def understood(prompt: str) -> dict[str, tuple[str, str]]:
     """What a prompt decides: for each choice its value and the phrase that says so."""
-    text = " ".join(prompt.lower().split())
-    said: dict[str, tuple[str, str]] = {}
-    for choice, value, pattern in WORDS:
-        if choice not in said and (found := re.search(pattern, text)):
-            said[choice] = (value, found.group())
-            if choice == "light":
-                text = text[: found.start()] + "." + text[found.end() :]
-    if background := _backdrop_in(text):
+    said, rest = understood_as(prompt, WORDS)
+    if background := _backdrop_in(rest):
         said["background"] = background
     return said
 
@@ -377,33 +326,15 @@ def _mixed(colour: Colour, tint: Colour, share: float) -> Colour:
 # -------------------------------------------------------------------------------------------------- choices
 
 
-def choose_reference(
-    references: Sequence[ImageReference], demanded: View | None, wished: str
-) -> ImageReference:
-    """The photograph to show: the demanded view; else the wished one if there is such, else the main view.
-
-    Raises:
-        ProviderRefused: there is no photograph of that view.
-    """
-    by_role: dict[str, ImageReference] = {}
-    for reference in references:
-        by_role.setdefault(reference.role, reference)
-    role = demanded or (wished if wished in by_role else "base")
-    if role not in by_role:
-        has = ", ".join(by_role) or "none at all"
-        raise ProviderRefused(f"no photograph of role {role} (the request has: {has})")
-    return by_role[role]
-
-
 def direct(
     request: ImageRequest, parameters: Parameters, said: Mapping[str, tuple[str, str]], cutout: Cutout
 ) -> Direction:
     """Put parameters, words and seed together, in this order of precedence."""
     seed = request.seed
     words = {choice: value for choice, (value, _) in said.items()}
-    light: str = parameters.light or words.get("light") or _one_of(seed, "light", ("left", "right"))
+    light: str = parameters.light or words.get("light") or one_of(seed, "light", ("left", "right"))
     stage: Stage = parameters.stage or ("flat" if words.get("stage") == "flat" else "floor")
-    framing: Framing = parameters.framing or _framing(words.get("framing"))
+    framing: Framing = parameters.framing or framing_of(words.get("framing"))
     reflects = words.get("reflection") == "yes" if parameters.reflection is None else parameters.reflection
     name = parameters.background or words.get("background") or _contrasting(seed, cutout)
     colour = colour_of(name.lower().split())
@@ -415,13 +346,13 @@ def direct(
         backdrop=colour,
         stage=stage,
         light_from=_light_from(seed, light),
-        hardness=_between(seed, "hardness", *hardness),
-        horizon=_between(seed, "horizon", 0.58, 0.70),
-        pool=(_between(seed, "pool x", 0.36, 0.64), _between(seed, "pool y", 0.32, 0.52)),
-        vignette=_between(seed, "vignette", 0.05, 0.16),
-        reflection=_between(seed, "reflection", 0.24, 0.34) if reflects and stage == "floor" else 0.0,
+        hardness=between(seed, "hardness", *hardness),
+        horizon=between(seed, "horizon", 0.58, 0.70),
+        pool=(between(seed, "pool x", 0.36, 0.64), between(seed, "pool y", 0.32, 0.52)),
+        vignette=between(seed, "vignette", 0.05, 0.16),
+        reflection=between(seed, "reflection", 0.24, 0.34) if reflects and stage == "floor" else 0.0,
     )
-    fill = _between(seed, "fill", *FILLS[framing])
+    fill = between(seed, "fill", *FILLS[framing])
     middle = {"left": 0.68, "right": 0.32}.get(words.get("space", ""), 0.5)
     return Direction(
         backdrop_name=name,
@@ -429,22 +360,16 @@ def direct(
         framing=framing,
         fill=fill,
         centre=(
-            middle + _between(seed, "across", -0.03, 0.03),
-            0.5 + _between(seed, "down", -0.01, 0.03) * (stage == "floor"),
+            middle + between(seed, "across", -0.03, 0.03),
+            0.5 + between(seed, "down", -0.01, 0.03) * (stage == "floor"),
         ),
     )
 
 
-def _framing(word: str | None) -> Framing:
-    if word == "close-up":
-        return "close-up"
-    return "wide" if word == "wide" else "standard"
-
-
 def _light_from(seed: int, light: str) -> tuple[float, float]:
-    strength = _between(seed, "light side", 0.55, 0.95)
+    strength = between(seed, "light side", 0.55, 0.95)
     across = {"left": -strength, "right": strength}.get(light, 0.5 * strength - 0.375)
-    before = {"above": 0.25, "behind": -0.7}.get(light, _between(seed, "light before", 0.4, 0.9))
+    before = {"above": 0.25, "behind": -0.7}.get(light, between(seed, "light before", 0.4, 0.9))
     return across, before
 
 
@@ -466,15 +391,6 @@ def _lab(colour: Colour) -> Any:
     return rgb2lab(np.array([[colour]], np.float32) / 255)[0, 0]
 
 
-def _between(seed: int, what: str, low: float, high: float) -> float:
-    """A number that the seed decides, the same for ever and independent of every other choice."""
-    return low + (high - low) * seed_from(seed, what) / 2**32
-
-
-def _one_of(seed: int, what: str, values: Sequence[str]) -> str:
-    return values[seed_from(seed, what) % len(values)]
-
-
 def _placed(cutout: Cutout, size: tuple[int, int], fill: float, centre: tuple[float, float]) -> Placed:
     """The cut-out at its size and place, inside the frame.
 
@@ -482,15 +398,7 @@ def _placed(cutout: Cutout, size: tuple[int, int], fill: float, centre: tuple[fl
         ProviderRefused: the photograph is too small for it.
     """
     width, height = size
-    left, top, right, bottom = bounding_box(cutout.alpha)
-    scale = min(fill * width / (right - left), fill * height / (bottom - top))
-    if scale > MAX_ENLARGEMENT:
-        longer = max(right - left, bottom - top)
-        raise ProviderRefused(
-            f"the photograph shows the product {longer} px large and the picture needs it"
-            f" {round(longer * scale)} px large, more than {MAX_ENLARGEMENT:g} times: bring a larger one"
-        )
-    across, down = (right - left) * scale, (bottom - top) * scale
+    across, down = extent(cutout, size, fill)
     x = min(max(centre[0] * width - across / 2, 0.03 * width), 0.97 * width - across)
     y = min(max(centre[1] * height - down / 2, 0.03 * height), 0.97 * height - down)
     return place(cutout, (x, y, x + across, y + down))
@@ -509,44 +417,3 @@ def _story(direction: Direction, said: Mapping[str, tuple[str, str]]) -> dict[st
         "reflection": round(scene.reflection, 3),
         "understood": {choice: phrase for choice, (_, phrase) in sorted(said.items())},
     }
-
-
-class _Cutouts:
-    """The last few cut-outs by the SHA-256 of their photographs; each is made once, whoever waits for it."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._kept: OrderedDict[str, Future[Cutout | str]] = OrderedDict()
-
-    def get(self, sha256: str, open_reference: Callable[[str], bytes]) -> Cutout:
-        """The cut-out of a photograph.
-
-        Raises:
-            ProviderRefused: the photograph cannot be read or cut; the message is the reason.
-        """
-        with self._lock:
-            is_mine = sha256 not in self._kept
-            made = self._kept.setdefault(sha256, Future())
-            self._kept.move_to_end(sha256)
-            while len(self._kept) > CUTOUTS_KEPT:
-                self._kept.popitem(last=False)
-        if is_mine:
-            self._make(sha256, made, open_reference)
-        cutout = made.result()
-        if isinstance(cutout, str):
-            raise ProviderRefused(cutout)
-        return cutout
-
-    def _make(
-        self, sha256: str, made: "Future[Cutout | str]", open_reference: Callable[[str], bytes]
-    ) -> None:
-        try:
-            made.set_result(cropped(cut_out(decode(open_reference(sha256)))))
-        except UnreadablePicture as error:
-            made.set_result(str(error))
-        except BaseException as error:
-            # A store that fails now may answer the next time, so nobody else is to be told of it.
-            with self._lock:
-                self._kept.pop(sha256, None)
-            made.set_exception(error)
-            raise

@@ -1,13 +1,15 @@
 """Looks at a campaign's images and measures what is not known yet.
 
 Measurements are recorded in chunks while they are made, so that a killed run loses at most one chunk, and
-memory stays flat: no more images are open than there are workers.
+memory stays flat: no more images are open than there are workers. A scorer with a model keeps a reduced copy
+of each image of the chunk and measures them together.
 """
 
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 
 from asset_pipeline.candidates.candidate import Candidate
@@ -16,7 +18,7 @@ from asset_pipeline.pictures.cutout import cut_out
 from asset_pipeline.pictures.decode import decode
 from asset_pipeline.pictures.encode import decode_mask
 from asset_pipeline.scores.records import load_measurements, measurement_key, record_measurements
-from asset_pipeline.scores.score import Look, Measured, ReferenceLook, Score, Scorer
+from asset_pipeline.scores.score import Look, Measured, ModelScorer, ReferenceLook, Score, Scorer
 from asset_pipeline.store.store import Store
 
 CHUNK = 128
@@ -36,49 +38,90 @@ def measure_missing(
 ) -> tuple[list[Score], int]:
     """Every score of every image, and how many of them were not known before."""
     known = load_measurements(store, campaign_id)
+    unable = {
+        scorer.dimension: Measured(reason=reason)
+        for scorer in scorers
+        if isinstance(scorer, ModelScorer)
+        and any(_key(candidate, scorer) not in known for candidate in candidates)
+        and (reason := scorer.unable())
+    }
+    able = [scorer for scorer in scorers if scorer.dimension not in unable]
     open_reference = lru_cache(REFERENCES_KEPT)(lambda sha256: _reference(store, sha256))
     work = [
         (candidate, missing)
         for candidate in candidates
-        if (missing := [scorer for scorer in scorers if _key(candidate, scorer) not in known])
+        if (missing := [scorer for scorer in able if _key(candidate, scorer) not in known])
     ]
 
-    def look(task: tuple[Candidate, list[Scorer]]) -> list[Score]:
+    def look(task: tuple[Candidate, list[Scorer]]) -> list[_Seen]:
         candidate, missing = task
-        return _measure(store, candidate, missing, open_reference)
+        return _see(store, candidate, missing, open_reference)
 
     done = fresh = 0
     with ThreadPoolExecutor(os.cpu_count(), "scorer") as pool:
         for chunk in _chunks(work):
-            scores = list(itertools.chain.from_iterable(pool.map(look, chunk)))
+            scores = _scores(list(itertools.chain.from_iterable(pool.map(look, chunk))), able)
             record_measurements(store, campaign_id, scores, run_id=run_id)
             known |= {measurement_key(score): score for score in scores}
             done, fresh = done + len(chunk), fresh + len(scores)
             report(f"{done} of {len(work)} images scored, {len(candidates) - len(work)} were known")
-    return [known[_key(candidate, scorer)] for candidate in candidates for scorer in scorers], fresh
+    return [
+        known.get(_key(candidate, scorer)) or _score(candidate, scorer, unable[scorer.dimension])
+        for candidate in candidates
+        for scorer in scorers
+    ], fresh
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a scorer found in an image; or, where it has a model, what it will look at."""
+
+    candidate: Candidate
+    scorer: Scorer
+    found: Measured | object
 
 
 def _key(candidate: Candidate, scorer: Scorer) -> tuple[str, str, str, str]:
     return candidate.candidate_id, candidate.image_sha256 or "", scorer.dimension, scorer.version
 
 
-def _measure(
+def _see(
     store: Store,
     candidate: Candidate,
     scorers: Sequence[Scorer],
     open_reference: Callable[[str], ReferenceLook | str],
-) -> list[Score]:
+) -> list[_Seen]:
     try:
         look = _look(store, candidate, open_reference)
     except (BrokenFact, UnreadablePicture) as error:
-        return [_score(candidate, scorer, Measured(reason=str(error))) for scorer in scorers]
-    return [_score(candidate, scorer, scorer.measure(look)) for scorer in scorers]
+        return [_Seen(candidate, scorer, Measured(reason=str(error))) for scorer in scorers]
+    return [
+        _Seen(
+            candidate,
+            scorer,
+            scorer.reduce(look) if isinstance(scorer, ModelScorer) else scorer.measure(look),
+        )
+        for scorer in scorers
+    ]
+
+
+def _scores(seen: Sequence[_Seen], scorers: Sequence[Scorer]) -> list[Score]:
+    """What was found, after the scorers with models have looked at all that was kept for them."""
+    scores = [
+        _score(each.candidate, each.scorer, each.found) for each in seen if isinstance(each.found, Measured)
+    ]
+    for scorer in scorers:
+        if isinstance(scorer, ModelScorer):
+            kept = [each for each in seen if each.scorer is scorer and not isinstance(each.found, Measured)]
+            measured = scorer.measure_reduced([each.found for each in kept])
+            scores += [_score(each.candidate, scorer, one) for each, one in zip(kept, measured, strict=True)]
+    return scores
 
 
 def _look(store: Store, candidate: Candidate, open_reference: Callable[[str], ReferenceLook | str]) -> Look:
     encoded = store.images.get(candidate.image_sha256 or "")
     mask = decode_mask(store.images.get(candidate.mask_sha256)) if candidate.mask_sha256 else None
-    used = candidate.details.get("reference_sha256")
+    used = candidate.details.get("reference", {}).get("sha256")
     ordered = sorted(candidate.request.references, key=lambda reference: reference.sha256 != used)
     opened = [open_reference(reference.sha256) for reference in ordered]
     return Look(
@@ -87,6 +130,8 @@ def _look(store: Store, candidate: Candidate, open_reference: Callable[[str], Re
         encoded=encoded,
         expected_size=(candidate.request.width, candidate.request.height),
         references=tuple(reference for reference in opened if isinstance(reference, ReferenceLook)),
+        prompt=candidate.request.prompt,
+        details=candidate.details,
     )
 
 
@@ -99,8 +144,8 @@ def _reference(store: Store, sha256: str) -> ReferenceLook | str:
     try:
         cut = cut_out(picture)
     except UnreadablePicture:
-        return ReferenceLook(pixels=picture.pixels, mask=None)
-    return ReferenceLook(pixels=cut.pixels, mask=cut.alpha)
+        return ReferenceLook(pixels=picture.pixels, mask=None, sha256=sha256)
+    return ReferenceLook(pixels=cut.pixels, mask=cut.alpha, sha256=sha256)
 
 
 def _score(candidate: Candidate, scorer: Scorer, measured: Measured) -> Score:

@@ -1,9 +1,9 @@
 """A score is a value, or the reason there is none. What a scorer is, and what it is shown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,10 @@ class Look:
     """The width and height that were asked for."""
     references: tuple["ReferenceLook", ...] = ()
     """The product's own photographs, the main view first."""
+    prompt: str = ""
+    """The words that the picture was asked for with."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What its provider recorded of it."""
 
     @cached_property
     def luma(self) -> npt.NDArray[np.float32]:
@@ -80,6 +84,8 @@ class ReferenceLook:
 
     pixels: Pixels
     mask: Mask | None
+    sha256: str = ""
+    """The name of the photograph's file."""
 
 
 class Scorer(Protocol):
@@ -94,3 +100,20 @@ class Scorer(Protocol):
 
     def measure(self, look: Look) -> Measured:
         """Measure one image. What cannot be measured is a reason, not an exception and not a number."""
+
+
+@runtime_checkable
+class ModelScorer(Scorer, Protocol):
+    """A scorer with a model: it looks at many images at once, and its model may not be here."""
+
+    def unable(self) -> str | None:
+        """Why nothing can be measured for now; None when the model is in memory.
+
+        Such a reason is not recorded as a measurement: the next run asks again.
+        """
+
+    def reduce(self, look: Look) -> object:
+        """What the model needs of an image, small enough to be kept for many; called from several threads."""
+
+    def measure_reduced(self, reduced: Sequence[Any]) -> Sequence[Measured]:
+        """Measure many images, each with the result that it would have alone."""

@@ -1,0 +1,1 @@
+"""Model files by content hash: what a checkpoint is made of, where it is, that it is unaltered."""

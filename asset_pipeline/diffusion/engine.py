@@ -1,0 +1,110 @@
+"""The engine around Hugging Face diffusers: one pipeline in memory, drawings in, pixels out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from asset_pipeline.candidates.request import Pixels
+from asset_pipeline.checkpoints.resolver import Checkpoints
+from asset_pipeline.diffusion.settings import Role, Settings
+from asset_pipeline.errors import ProviderError, UnsupportedRequest
+from asset_pipeline.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from asset_pipeline.diffusion.sampler import Sampler
+
+VERSION = "1"
+"""Changes whenever the same settings, files and seed would be drawn differently."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One picture to be drawn, in pixels' own terms."""
+
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    seed: int
+    images: Mapping[Role, Pixels] = field(default_factory=dict)
+    """By role, as large as the drawing (a reference: of any size); a mask is white where to paint."""
+
+
+class Engine:
+    """One for each process; loads a pipeline once and keeps it until other weights are asked for.
+
+    A drawing's result depends on its settings and its seed, not on the batch it is in. On a CPU every picture
+    is sampled alone, and its bytes are always the same; a GPU samples batches, whose kernels differ in the
+    last bits. Safe to use from several threads; one of them draws at a time.
+
+    Args:
+        checkpoints: where model files are.
+        batching: whether pictures are sampled together; None: on a GPU only.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, *, batching: bool | None = None) -> None:
+        self._checkpoints = checkpoints
+        self._batching = batching
+        self._lock = Lock()
+
+    def check(self, settings: Settings, drawing: Drawing) -> None:
+        """Refuse what the pipeline has no words for; loads tokenizers, no weights.
+
+        Raises:
+            UnsupportedRequest: the pipeline cannot be told that; with every reason.
+            MissingModel: a file of the checkpoint is missing or altered.
+        """
+        self._sampler.vocabulary(settings).check(drawing)
+
+    def drops(self, settings: Settings, drawing: Drawing) -> tuple[str, ...]:
+        """What the settings allow to be left unsaid and will be, to be recorded with the picture."""
+        return self._sampler.vocabulary(settings).drops(drawing)
+
+    def draw(
+        self, settings: Settings, drawings: Sequence[Drawing]
+    ) -> Iterator[tuple[int, Pixels | ProviderError]]:
+        """Draw them; yield each with its index as it is finished, or why it was not made.
+
+        Raises:
+            MissingModel: a file of the checkpoint is missing, altered or broken.
+            UnsupportedRequest: the pipeline has no words for the settings.
+        """
+        vocabulary = self._sampler.vocabulary(settings)
+        alike: dict[tuple[int, int, bool, bool], list[int]] = {}
+        for index, drawing in enumerate(drawings):
+            try:
+                vocabulary.check(drawing)
+            except UnsupportedRequest as error:
+                yield index, error
+                continue
+            shape = (drawing.width, drawing.height, bool(drawing.negative_prompt), bool(drawing.images))
+            alike.setdefault(shape, []).append(index)
+        for waiting in alike.values():
+            while waiting:
+                with self._lock:
+                    drawn = self._sampler.first_of(settings, [drawings[index] for index in waiting])
+                done, waiting[:] = waiting[: len(drawn)], waiting[len(drawn) :]
+                yield from zip(done, drawn, strict=True)
+
+    def version_of(self, settings: Settings) -> str:
+        """The code and the weights that draw with these settings; part of every candidate's name.
+
+        Raises:
+            NotFound: there is no such checkpoint.
+        """
+        added = [each for each in (settings.controlnet, settings.ip_adapter) if each]
+        models = [settings.model, *(each.model for each in (*settings.loras, *added))]
+        weights = fingerprint([self._checkpoints.checkpoint(name).fingerprint for name in models])
+        return f"{VERSION}+{weights[:16]}"
+
+    def observed(self) -> Mapping[str, float | int | str]:
+        """What the engine measured of itself in this process; empty before it drew."""
+        return self._sampler.observed() if "_sampler" in self.__dict__ else {}
+
+    @cached_property
+    def _sampler(self) -> "Sampler":
+        from asset_pipeline.diffusion.sampler import Sampler  # noqa: PLC0415 - seconds, and most commands never draw
+
+        return Sampler(self._checkpoints, batching=self._batching)
