@@ -1,5 +1,6 @@
 """The ``asset-pipeline`` command. Materialising stays Dagster's: ``run`` is its campaign job, in here."""
 
+import atexit
 import getpass
 import json
 import os
@@ -68,6 +69,17 @@ def main() -> None:
     """Marketing images from a product catalog, each one defensible."""
     os.environ.setdefault("DAGSTER_HOME", str(PLACES.data / "dagster"))
     Path(os.environ["DAGSTER_HOME"]).mkdir(parents=True, exist_ok=True)
+    atexit.register(_end_quietly)
+
+
+def _end_quietly() -> None:
+    """Let DuckDB's binding not list what the interpreter did not tear down before it, once torch is loaded.
+
+    It writes from C after everything else has ended, two screens long, and means nothing to anybody here.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stderr__.fileno() if sys.__stderr__ else 2)
 
 
 @main.command()

@@ -47,6 +47,7 @@ from asset_pipeline.scorers.exposure import Exposure
 from asset_pipeline.scorers.file_rules import Dimensions, FileCheck
 from asset_pipeline.scorers.framing import ProductFill, ProductInside
 from asset_pipeline.scorers.noise import Noise
+from asset_pipeline.scorers.product_lock import ProductLock
 from asset_pipeline.scorers.prompt_alignment import PromptAlignment
 from asset_pipeline.scorers.sharpness import Sharpness
 from asset_pipeline.scores import checks as scores_checks
@@ -144,6 +145,7 @@ def scorers(checkpoints: Checkpoints) -> list[Scorer]:
         ProductFill(),
         ProductInside(),
         Colour(),
+        ProductLock(),
         PromptAlignment(checkpoints),
     ]
 

@@ -56,8 +56,8 @@ def write_profile(data: Path, **parameters: Any) -> None:
     (data / "profiles" / "ours.yaml").write_text(yaml.safe_dump(profile))
 
 
-def examined(data: Path, today: date = TODAY, **environ: str) -> Examination:
-    environ = {"ASSET_PIPELINE_MODEL_CACHE": str(data / "cache"), **environ}
+def examined(data: Path, today: date = TODAY, given: Mapping[str, str] | None = None) -> Examination:
+    environ = {"ASSET_PIPELINE_MODEL_CACHE": str(data / "cache"), **(given or {})}
     checkpoints = Checkpoints(data, environ)
     return examine(data, environ, providers(checkpoints), checkpoints, today)
 
@@ -156,8 +156,8 @@ def test_a_campaign_that_is_wrong_or_not_cleared_cannot_run(data: Path) -> None:
 
 
 def test_the_switches_that_are_set_are_shown_and_no_secret_is(data: Path) -> None:
-    secrets = {"HF_TOKEN": "hf_secret", "AWS_SECRET_ACCESS_KEY": "secret"}
-    examination = examined(data, HF_HUB_OFFLINE="1", **secrets)
+    given = {"HF_HUB_OFFLINE": "1", "HF_TOKEN": "hf_secret", "AWS_SECRET_ACCESS_KEY": "secret"}
+    examination = examined(data, given=given)
     assert examination.switches["HF_HUB_OFFLINE"] == "1"
     assert "secret" not in json.dumps(examination.as_json()) + text_of(examination)
 
@@ -212,3 +212,17 @@ def test_planning_what_needs_no_model_loads_no_model_library(data: Path) -> None
         [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True
     )
     assert answer.stderr.endswith("set()\n")
+
+
+def test_a_folder_is_pinned_and_then_found_by_the_commands(data: Path) -> None:
+    write_checkpoint(data, source="made here", revision=None, files={})
+    program = (
+        "from asset_pipeline.cli import main\n"
+        "for command in ('pin', 'fetch'): main(['models', command, 'ours'], standalone_mode=False)"
+    )
+    environ = {**os.environ, "ASSET_PIPELINE_DATA": str(data)}
+    answer = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True
+    )
+    assert "ours: 1 files, 0.00 GB" in answer.stdout
+    assert f"ours: every file is here and verified: {data / 'models' / 'ours'}" in answer.stdout

@@ -52,7 +52,8 @@ def photograph(colour: str = "#2f6fae", *, cut_off: bool = False) -> bytes:
 
 
 BOX, SIDE, CUT_OFF = photograph(), photograph("#40a060"), photograph(cut_off=True)
-BY_NAME = {sha256_of(data): data for data in (BOX, SIDE, CUT_OFF)}
+WHITE = photograph("#f6f4ee")
+BY_NAME = {sha256_of(data): data for data in (BOX, SIDE, CUT_OFF, WHITE)}
 
 
 def reference(data: bytes, role: PhotographRole = "base") -> ImageReference:
@@ -129,6 +130,13 @@ def test_the_products_pixels_are_those_of_its_photograph_within_what_is_promised
     assert rendered.details["lock"]["levels"] == levels.max()
     assert rendered.details["lock"]["mean_levels"] == pytest.approx(levels.mean(), abs=0.01)
     assert rendered.details["lock"]["promised_levels"] == LOCKED_LEVELS
+
+
+def test_a_pale_product_in_warm_light_is_not_tinted_by_more_than_is_promised_on_average() -> None:
+    found, own = own_pixels(made(asked(f"{WOOD}, warm light", references=(reference(WHITE),))), WHITE)
+    levels = np.abs(found.astype(int) - own)
+    assert levels.max() <= LOCKED_LEVELS
+    assert 4 < levels.mean() <= LOCKED_MEAN_LEVELS
 
 
 def test_light_that_is_stated_tints_the_product_and_never_beyond_the_promise() -> None:
@@ -341,8 +349,8 @@ def test_a_checkpoint_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
 def shaded_photograph() -> bytes:
     """A dark box on white with the soft shadow of its foot, as photographs for shops have it."""
     shadow = Image.new("L", (600, 600), 255)
-    ImageDraw.Draw(shadow).rounded_rectangle((194, 460, 406, 508), 12, fill=165)
-    canvas = shadow.filter(ImageFilter.GaussianBlur(7)).convert("RGB")
+    ImageDraw.Draw(shadow).rounded_rectangle((194, 460, 406, 508), 12, fill=180)
+    canvas = shadow.filter(ImageFilter.GaussianBlur(5)).convert("RGB")
     draw = ImageDraw.Draw(canvas)
     draw.rounded_rectangle((200, 120, 400, 500), 10, fill="#7c2d3e")
     draw.rectangle((240, 250, 360, 350), fill="#f2efe9")

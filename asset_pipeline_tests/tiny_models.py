@@ -4,18 +4,21 @@ Each function fills a folder, in diffusers' format. Tokenizers are built in plac
 that a prompt's length in tokens is about its length in letters.
 """
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import torch
-import transformers
 import yaml
 from safetensors.torch import save_file
 from tokenizers.pre_tokenizers import ByteLevel
 
 from asset_pipeline.checkpoints.checkpoint import describe_folder
+
+# Their makers annotate some of them, and mypy would ask for the rest.
+diffusers: Any = importlib.import_module("diffusers")
+transformers: Any = importlib.import_module("transformers")
 
 BYTES = sorted(ByteLevel.alphabet())
 WIDTH = 32
@@ -48,11 +51,11 @@ def describe(data: Path, name: str) -> None:
     (data / "models" / f"{name}.yaml").write_text(yaml.safe_dump(description), encoding="utf-8")
 
 
-def stable_diffusion(folder: Path, seed: int = 0) -> None:
-    """A StableDiffusionPipeline, 8 pixels to a latent."""
+def stable_diffusion(folder: Path, seed: int = 0, *, tiny_vae: bool = False) -> None:
+    """A StableDiffusionPipeline, 8 pixels to a latent; with an AutoencoderTiny as the sample checkpoint has it."""
     torch.manual_seed(seed)
     diffusers.StableDiffusionPipeline(
-        vae=vae(4),
+        vae=autoencoder_tiny() if tiny_vae else vae(4),
         text_encoder=clip_text(transformers.CLIPTextModel),
         tokenizer=clip_tokenizer(),
         unet=unet(cross_attention_dim=WIDTH),
@@ -314,6 +317,15 @@ def vae(latent_channels: int, **options: Any) -> Any:
         mid_block_add_attention=False,
         **options,
     ).eval()
+
+
+def autoencoder_tiny() -> Any:
+    return diffusers.AutoencoderTiny(
+        encoder_block_out_channels=(8, 8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8, 8),
+        num_encoder_blocks=(1, 1, 1, 1),
+        num_decoder_blocks=(1, 1, 1, 1),
+    )
 
 
 def unet(**options: Any) -> Any:

@@ -31,6 +31,12 @@ def publish_diffusion(work: Path, folder: Path) -> None:
     )
     _without_weights(folder)
     pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
+    for path in folder.glob("*/config.json"):
+        described = json.loads(path.read_text())
+        described.pop("_name_or_path", None)  # where it was trained says nothing to anybody
+        path.write_text(json.dumps(described, indent=2) + "\n")
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)
 
 
 def publish_clip(work: Path, folder: Path) -> None:
@@ -45,6 +51,7 @@ def publish_clip(work: Path, folder: Path) -> None:
         },
         folder / "open_clip_model.safetensors",
     )
+    (folder / "open_clip_model.safetensors").chmod(0o644)
     configuration = {
         "model_cfg": json.loads((work / "clip.json").read_text()),
         "preprocess_cfg": {"mean": MEAN, "std": SPREAD, "interpolation": "bicubic", "resize_mode": "squash"},

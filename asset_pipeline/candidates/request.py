@@ -143,6 +143,6 @@ class Provider(Protocol):
     def observed(self) -> Mapping[str, Any]:
         """What it measured of itself in this process, JSON-like; empty if nothing.
 
-        What ``candidates.progress.TOTALS`` lists (``model_load_seconds``, ``embeddings_made`` ...) counts from
-        the start of the process; anything else (``device``, ``batch_size`` ...) is as it was last.
+        What ``candidates.progress.TOTALS`` lists (``model_load_seconds``, ``embeddings_made`` ...) counts
+        from the start of the process; anything else (``device``, ``batch_size`` ...) is as it was last.
         """

@@ -80,7 +80,7 @@ class Checkpoint(BaseModel):
         return sum(file.bytes for file in self.files.values())
 
     @property
-    def words(self) -> dict[str, ModelFile]:
+    def configuration(self) -> dict[str, ModelFile]:
         """The files that are no weights: configuration and tokenizers, small and soon there."""
         return {path: file for path, file in self.files.items() if not path.endswith(".safetensors")}
 

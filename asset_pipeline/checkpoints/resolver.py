@@ -51,7 +51,7 @@ class Checkpoints:
             MissingModel: a file is nowhere to be had, or is not the one that was meant.
         """
         checkpoint = self._pinned(name)
-        wanted = checkpoint.files if weights else checkpoint.words
+        wanted = checkpoint.files if weights else checkpoint.configuration
         found = self._verified(name, wanted)
         for path in [each for each in wanted if each not in found]:
             found[path] = self._fetched(name, checkpoint, path)

@@ -1,7 +1,7 @@
 """From verified files to a pipeline that is ready to draw. Only safetensors, no code but diffusers' own."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,9 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-from diffusers import hooks
+from diffusers.hooks.first_block_cache import FirstBlockCacheConfig
+from diffusers.hooks.mag_cache import MagCacheConfig
+from diffusers.hooks.taylorseer_cache import TaylorSeerCacheConfig
 from safetensors import SafetensorError
 
 from asset_pipeline.checkpoints.resolver import Checkpoints
@@ -17,10 +19,10 @@ from asset_pipeline.diffusion.settings import IpAdapter, Lora, Settings, StepCac
 from asset_pipeline.diffusion.vocabulary import Vocabulary
 from asset_pipeline.errors import MissingModel
 
-_STEP_CACHES = {
-    "first_block": hooks.FirstBlockCacheConfig,
-    "mag": hooks.MagCacheConfig,
-    "taylorseer": hooks.TaylorSeerCacheConfig,
+_STEP_CACHES: Mapping[str, Any] = {
+    "first_block": FirstBlockCacheConfig,
+    "mag": MagCacheConfig,
+    "taylorseer": TaylorSeerCacheConfig,
 }
 _SAFE = {"use_safetensors": True, "local_files_only": True}
 
@@ -68,47 +70,18 @@ def load(
     """
     dtype = choose_dtype(device, settings.dtype)
     if beside is not None:
-        pipeline = vocabulary.pipeline_class.from_pipe(beside, dtype=dtype)
-        pipeline.set_progress_bar_config(disable=True)
-        return pipeline
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
-    with _in_our_words(settings.model):
-        folder = checkpoints.folder(settings.model)
-        added: dict[str, Any] = {}
-        if settings.controlnet and vocabulary.controlnet_class:
-            added["controlnet"] = vocabulary.controlnet_class.from_pretrained(
-                checkpoints.folder(settings.controlnet.model), dtype=dtype, **_SAFE
-            )
-        if "add_watermarker" in inspect.signature(vocabulary.pipeline_class.__init__).parameters:
-            added["add_watermarker"] = False  # else the pixels would depend on which packages are installed
-        for name, kind in vocabulary.text_models.items():
-            added[name] = _whole(kind, folder / name, dtype=dtype, variant=settings.variant)
-        pipeline = vocabulary.pipeline_class.from_pretrained(
-            folder, dtype=dtype, variant=settings.variant, trust_remote_code=False, **_SAFE, **added
-        )
-        _require_weights(pipeline)
+        # Handed over one by one, because from_pipe leaves behind what it does not expect (AutoencoderTiny).
+        expected = inspect.signature(vocabulary.pipeline_class.__init__).parameters
+        parts = {name: part for name, part in beside.components.items() if name in expected}
+        pipeline = vocabulary.pipeline_class.from_pipe(beside, dtype=dtype, **parts)
+    else:
+        diffusers.utils.logging.disable_progress_bar()
+        transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        pipeline = _from_files(settings, vocabulary, checkpoints, dtype)
+        _adapt(pipeline, settings, checkpoints, dtype)
+        _set_up(pipeline, settings, getattr(pipeline, vocabulary.denoiser))
+        _place(pipeline, settings, checkpoints, device)
     pipeline.set_progress_bar_config(disable=True)
-    for lora in settings.loras:
-        with _in_our_words(lora.model):
-            _add_lora(pipeline, lora, checkpoints.folder(lora.model))
-    if settings.loras:
-        pipeline.set_adapters(
-            [_adapter(lora) for lora in settings.loras], [lora.weight for lora in settings.loras]
-        )
-    if settings.ip_adapter:
-        with _in_our_words(settings.ip_adapter.model):
-            _add_ip_adapter(
-                pipeline, settings.ip_adapter, checkpoints.folder(settings.ip_adapter.model), dtype
-            )
-    denoiser = getattr(pipeline, vocabulary.denoiser)
-    if settings.vae_tiling:
-        pipeline.vae.enable_tiling()
-    if settings.step_cache:
-        denoiser.enable_cache(_step_cache(settings.step_cache, settings.steps))
-    if settings.compile:
-        denoiser.compile_repeated_blocks()
-    _place(pipeline, settings, checkpoints, device)
     return pipeline
 
 
@@ -124,8 +97,56 @@ def offloading(settings: Settings, checkpoints: Checkpoints, device: torch.devic
     return "model" if needed * 1e9 > torch.cuda.mem_get_info(device)[0] else "none"
 
 
+def _from_files(
+    settings: Settings, vocabulary: Vocabulary, checkpoints: Checkpoints, dtype: torch.dtype
+) -> Any:
+    with _in_our_words(settings.model):
+        folder = checkpoints.folder(settings.model)
+        parts = {
+            name: _whole(kind, folder / name, dtype=dtype, variant=settings.variant)
+            for name, kind in vocabulary.text_models.items()
+        }
+    if settings.controlnet and vocabulary.controlnet_class:
+        with _in_our_words(settings.controlnet.model):
+            parts["controlnet"] = vocabulary.controlnet_class.from_pretrained(
+                checkpoints.folder(settings.controlnet.model), dtype=dtype, **_SAFE
+            )
+    if "add_watermarker" in inspect.signature(vocabulary.pipeline_class.__init__).parameters:
+        parts["add_watermarker"] = False  # else the pixels would depend on which packages are installed
+    with _in_our_words(settings.model):
+        pipeline = vocabulary.pipeline_class.from_pretrained(
+            folder, dtype=dtype, variant=settings.variant, trust_remote_code=False, **_SAFE, **parts
+        )
+        _require_weights(pipeline)
+    return pipeline
+
+
+def _adapt(pipeline: Any, settings: Settings, checkpoints: Checkpoints, dtype: torch.dtype) -> None:
+    """Add LoRAs and the IP-Adapter to the pipeline's own weights."""
+    for lora in settings.loras:
+        with _in_our_words(lora.model):
+            _add_lora(pipeline, lora, checkpoints.folder(lora.model))
+    if settings.loras:
+        pipeline.set_adapters(
+            [_adapter(lora) for lora in settings.loras], [lora.weight for lora in settings.loras]
+        )
+    if settings.ip_adapter:
+        folder = checkpoints.folder(settings.ip_adapter.model)
+        with _in_our_words(settings.ip_adapter.model):
+            _add_ip_adapter(pipeline, settings.ip_adapter, folder, dtype)
+
+
+def _set_up(pipeline: Any, settings: Settings, denoiser: Any) -> None:
+    if settings.vae_tiling:
+        pipeline.vae.enable_tiling()
+    if settings.step_cache:
+        denoiser.enable_cache(_step_cache(settings.step_cache, settings.steps))
+    if settings.compile:
+        denoiser.compile_repeated_blocks()
+
+
 def _whole(kind: Any, folder: Path, **options: Any) -> Any:
-    """A model of transformers, which would make up the weights that its file lacks. Raises ValueError then."""
+    """A model of transformers, which makes up the weights that its file lacks: here that is a ValueError."""
     model, loaded = kind.from_pretrained(folder, output_loading_info=True, **options, **_SAFE)
     if loaded["missing_keys"]:
         raise ValueError(f"{folder.name} lacks {', '.join(sorted(loaded['missing_keys'])[:3])}")

@@ -86,7 +86,7 @@ class Sampler:
             self._vocabularies[key] = Vocabulary(
                 settings,
                 self._checkpoints.folder(settings.model, weights=False),
-                guide and self._checkpoints.folder(guide.model, weights=False),
+                self._checkpoints.folder(guide.model, weights=False) if guide else None,
             )
         return self._vocabularies[key]
 

@@ -31,8 +31,8 @@ SCHEDULERS = (
     "TCDScheduler",
     "UniPCMultistepScheduler",
 )
-"""Those that draw all their noise from the picture's own generator (``DPMSolverSDEScheduler`` does not) and take
-the sigmas that pipelines hand them (``FlowMatchHeunDiscreteScheduler`` does not)."""
+"""Those that draw all their noise from the picture's own generator (``DPMSolverSDEScheduler`` does not) and
+take the sigmas that pipelines hand them (``FlowMatchHeunDiscreteScheduler`` does not)."""
 
 OWN_ARGUMENTS = frozenset(
     {

@@ -43,6 +43,8 @@ _CHAT = ("Flux2Klein", "ZImage")
 """Families that put a prompt into their tokenizer's chat template."""
 _INPAINTING_CHANNELS = 9
 """Of a UNet that is told what is around the hole: four of noise, four of the picture, one of the mask."""
+_LEAST_REFERENCE = 64
+"""Pixels; FLUX.2 takes no smaller picture, and there is nothing to resemble in one."""
 _AFTER_PROMPT = {"QwenImage": 5}
 """Tokens that a pipeline's own template adds after the prompt: ``<|im_end|>\\n<|im_start|>assistant\\n``."""
 
@@ -84,11 +86,7 @@ class Vocabulary:
     @cached_property
     def text_models(self) -> dict[str, Any]:
         """The classes of the components that transformers loads, by their names."""
-        classes = {
-            name: self._class_of(name)
-            for name, entry in self._components.items()
-            if entry[0] == "transformers"
-        }
+        classes = {name: self._class_of(name) for name in self._components}
         return {
             name: kind
             for name, kind in classes.items()
@@ -300,16 +298,7 @@ class Vocabulary:
     def _objections_to(self, drawing: "Drawing") -> Iterator[str]:
         if drawing.width % self.multiple or drawing.height % self.multiple:
             yield f"{drawing.width} x {drawing.height} does not divide by {self.multiple}"
-        given = drawing.images.keys()
-        optional = {"reference"} if self.takes_reference else set()
-        for role in sorted(self.roles - given):
-            yield f"it needs a picture as {role}"
-        for role in sorted(given - self.roles - optional):
-            yield f"it takes no picture as {role}"
-        for role in sorted(given - {"reference"}):
-            height, width = drawing.images[role].shape[:2]
-            if (width, height) != (drawing.width, drawing.height):
-                yield f"the {role} is {width} x {height}, the drawing {drawing.width} x {drawing.height}"
+        yield from self._objections_to_pictures(drawing)
         texts = {"prompt": drawing.prompt}
         if drawing.negative_prompt and self.hears_negative_prompt:
             texts["negative prompt"] = drawing.negative_prompt
@@ -319,6 +308,20 @@ class Vocabulary:
             count, limit = self._tokens(text)
             if count > limit:
                 yield f"the {what} has {count} tokens, its text encoder reads {limit}"
+
+    def _objections_to_pictures(self, drawing: "Drawing") -> Iterator[str]:
+        given = drawing.images.keys()
+        taken = self.roles | ({"reference"} if self.takes_reference else set())
+        for role in sorted(self.roles - given):
+            yield f"it needs a picture as {role}"
+        for role in sorted(given - taken):
+            yield f"it takes no picture as {role}"
+        for role in sorted(given):
+            height, width = drawing.images[role].shape[:2]
+            if role == "reference" and min(width, height) < _LEAST_REFERENCE:
+                yield f"the reference is {width} x {height}, less than {_LEAST_REFERENCE} pixels"
+            if role != "reference" and (width, height) != (drawing.width, drawing.height):
+                yield f"the {role} is {width} x {height}, the drawing {drawing.width} x {drawing.height}"
 
     def _tokens(self, text: str) -> tuple[int, int]:
         """How many tokens a text is, template and marks included, and how many the pipeline reads.

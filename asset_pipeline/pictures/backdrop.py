@@ -18,8 +18,8 @@ from asset_pipeline.pictures.shadow import Floats
 
 Side = Literal["left", "right", "above"]
 
-_HORIZONS: Final = (0.36, 0.66)
-"""Where the far edge of a surface is looked for, 0 top to 1 bottom."""
+_HORIZON: Final = (0.52, 0.10)
+"""Where the far edge of a surface usually is, 0 top to 1 bottom, and how far from there: the sea's is higher."""
 _FAR_EDGE: Final = 3.0
 """How many times more than from a usual row to the next the picture changes at that edge."""
 _SIDE_SLOPE: Final = 0.14
@@ -62,11 +62,12 @@ def covering(drawn: Pixels, size: tuple[int, int]) -> Pixels:
 
 def horizon_of(drawn: Pixels) -> float | None:
     """The row, 0 top to 1 bottom, at which most of the picture's width changes at once; none if none does."""
-    smooth = ndimage.gaussian_filter(drawn.astype(np.float32), (0.7, 3, 0))
-    change = np.median(np.abs(np.diff(smooth, axis=0)).sum(axis=2), axis=1) + 0.5
-    first, last = (round(share * len(change)) for share in _HORIZONS)
-    row = first + int(np.argmax(change[first:last]))
-    return (row + 1) / len(drawn) if change[row] > _FAR_EDGE * np.median(change) else None
+    smooth = np.log(ndimage.gaussian_filter(drawn.astype(np.float32), (0.7, 3, 0)) + 2 * _DARK)
+    change = np.median(np.abs(np.diff(smooth, axis=0)).sum(axis=2), axis=1) + 0.01
+    rows = np.arange(1, len(drawn)) / len(drawn)
+    likely = change * np.exp(-(((rows - _HORIZON[0]) / _HORIZON[1]) ** 2))
+    row = int(np.argmax(likely))
+    return float(rows[row]) if likely[row] > _FAR_EDGE * np.median(change) else None
 
 
 def side_of_light(drawn: Pixels) -> Side:

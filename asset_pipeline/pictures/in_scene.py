@@ -81,7 +81,7 @@ def locked(alpha: Plane) -> npt.NDArray[np.bool_]:
 
 
 def departure(pixels: Pixels, placed: Placed, among: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """By how many 8-bit levels a picture differs from a product that was placed in it: the most, and on average.
+    """By how many 8-bit levels a picture differs from a product placed in it: the most, and on average.
 
     Args:
         pixels: the picture.

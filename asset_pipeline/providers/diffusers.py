@@ -31,9 +31,6 @@ from asset_pipeline.pictures.decode import Picture, Plane, decode
 VERSION = "1"
 """Changes whenever fitting photographs or enlarging pictures changes."""
 
-_BLANK = Picture(np.zeros((1, 1, 3), np.uint8))
-"""Stands for every photograph where a question does not depend on what is on it."""
-
 
 @dataclass(frozen=True)
 class _Order:
@@ -74,7 +71,7 @@ class Diffusers:
             UnsupportedRequest: with every reason.
             MissingModel: a file of the model is missing or altered.
         """
-        order = _order(asked, lambda _: _BLANK, lambda _: _BLANK.pixels[..., 0])
+        order = _order(asked, _blank, lambda picture: picture.pixels[..., 0])
         self._engine.check(order.settings, order.drawing)
 
     def render(
@@ -165,6 +162,11 @@ def _order(
                 images["mask"] = _fitted(paintable(picture), size, around=255)
     drawing = Drawing(request.prompt, request.negative_prompt, *size, request.seed, images)
     return _Order(asked, settings, drawing, tuple(dropped))
+
+
+def _blank(reference: ImageReference) -> Picture:
+    """Stands for a photograph where the question is not what is on it; takes no memory."""
+    return Picture(np.broadcast_to(np.uint8(0), (reference.height, reference.width, 3)))
 
 
 def _paintable(picture: Picture) -> Plane:

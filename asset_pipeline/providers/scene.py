@@ -51,7 +51,6 @@ from asset_pipeline.errors import (
 from asset_pipeline.pictures.backdrop import Side, covering, enlarged, side_of_light
 from asset_pipeline.pictures.contact import without_contact_shadow
 from asset_pipeline.pictures.cutout import Cutout
-from asset_pipeline.pictures.decode import Plane
 from asset_pipeline.pictures.in_scene import (
     EDGE_BAND,
     LOCKED_LEVELS,
@@ -347,7 +346,7 @@ def _placement(cutout: Cutout, placed: Placed) -> dict[str, Any]:
 
 def _kept(pixels: Pixels, placed: Placed) -> tuple[float | None, float | None]:
     """How closely the product's pixels were kept; nothing of a product that is all edge."""
-    lock: Plane = locked(placed.alpha)
+    lock = locked(placed.alpha)
     if not lock.any():
         return None, None
     most, mean = departure(pixels, placed, lock)
