@@ -8,7 +8,8 @@ import numpy as np
 
 from asset_pipeline.candidates.request import Pixels
 from asset_pipeline.checkpoints.resolver import Checkpoints
-from asset_pipeline.diffusion.engine import Drawing, Engine
+from asset_pipeline.diffusion.drawing import Drawing
+from asset_pipeline.diffusion.engine import Engine
 from asset_pipeline.diffusion.settings import Settings
 from asset_pipeline.errors import ProviderError
 from asset_pipeline.sample.scenes import STUDIO_COLOURS, Mood, Place, Side, in_mood

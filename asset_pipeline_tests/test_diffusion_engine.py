@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from asset_pipeline.candidates.request import Pixels
 from asset_pipeline.checkpoints.resolver import Checkpoints
-from asset_pipeline.diffusion.engine import Drawing, Engine
+from asset_pipeline.diffusion.drawing import Drawing
+from asset_pipeline.diffusion.engine import Engine
 from asset_pipeline.diffusion.settings import Role, Settings
 from asset_pipeline.errors import (
     InvalidFile,

@@ -54,7 +54,7 @@ def tiny_clip(folder: Path, seed: int = 1, **preprocessing: Any) -> None:
     words.post_processor = processors.TemplateProcessing(
         single="<bos> $A <eos>", special_tokens=[(each, vocabulary[each]) for each in ("<bos>", "<eos>")]
     )
-    fast = PreTrainedTokenizerFast(tokenizer_object=words, **SPECIAL)  # type: ignore[no-untyped-call]
+    fast = PreTrainedTokenizerFast(tokenizer_object=words, **SPECIAL)
     fast.save_pretrained(folder)
     architecture = {
         "embed_dim": 16,

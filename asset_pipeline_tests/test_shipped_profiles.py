@@ -11,7 +11,8 @@ import pytest
 from asset_pipeline.candidates.request import Pixels, Profile
 from asset_pipeline.checkpoints.checkpoint import read_checkpoint
 from asset_pipeline.checkpoints.resolver import Checkpoints
-from asset_pipeline.diffusion.engine import Drawing, Engine
+from asset_pipeline.diffusion.drawing import Drawing
+from asset_pipeline.diffusion.engine import Engine
 from asset_pipeline.diffusion.settings import Role, Settings
 from asset_pipeline.yaml_model import read_model
 from asset_pipeline_tests import tiny_models

@@ -52,7 +52,7 @@ def describe(data: Path, name: str) -> None:
 
 
 def stable_diffusion(folder: Path, seed: int = 0, *, tiny_vae: bool = False) -> None:
-    """A StableDiffusionPipeline, 8 pixels to a latent; with an AutoencoderTiny as the sample checkpoint has it."""
+    """A StableDiffusionPipeline, 8 pixels to a latent; with the sample checkpoint's AutoencoderTiny."""
     torch.manual_seed(seed)
     diffusers.StableDiffusionPipeline(
         vae=autoencoder_tiny() if tiny_vae else vae(4),

@@ -12,8 +12,8 @@ Three measurements, each on this machine alone, nothing else of weight running b
 * model time over wall time with a model that takes 0.3 s a picture.
 * resident memory over two thousand pictures of 1024 x 1024.
 
-And with the shipped diffusion model in place of the stub: the same pictures through both loops, where the model
-dominates and little can be gained.
+And with the shipped diffusion model in place of the stub: the same pictures through both loops, where the
+model dominates and little can be gained.
 """
 
 import argparse
@@ -130,7 +130,11 @@ def prompts(count: int, side: int) -> list[Prompt]:
 def order(provider: Provider, profile: Profile, count: int, side: int) -> Order:
     """What a run would be asked for."""
     campaign = Campaign(
-        title="Benchmark", asset_types=["place"], profile="benchmark", candidates_per_prompt=1
+        title="Benchmark",
+        asset_types=("place",),
+        locales=("en-GB",),
+        profile="benchmark",
+        candidates_per_prompt=1,
     )
     return Order(
         campaign_id="benchmark",
@@ -262,7 +266,7 @@ def compare_checkpoint(folder: Path, count: int) -> None:
             request.prompt, width=request.width, height=request.height, num_inference_steps=20,
             guidance_scale=3.0, generator=torch.Generator().manual_seed(request.seed), output_type="np",
         ).images[0]  # fmt: skip
-        return np.round(made * 255).astype(np.uint8)
+        return np.asarray(np.round(made * 255), np.uint8)
 
     compare(folder, "shipped checkpoint, 128 px", order(provider, profile, count, 128), picture)
 

@@ -67,7 +67,8 @@ def swapped(shown: Shown, random: np.random.Generator) -> Shown:
     if shown.kind is not None and random.random() < 0.45:  # the product is learnt last
         name = "kind"
     others = [value for value in ATTRIBUTES[name] if value not in {getattr(shown, name), "studio"}]
-    return replace(shown, **{name: others[int(random.integers(len(others)))]})
+    exchanged: dict[str, Any] = {name: others[int(random.integers(len(others)))]}
+    return replace(shown, **exchanged)
 
 
 def pair(shown: Shown, seed: int, *, complete: bool = False) -> tuple[str, str]:
@@ -165,7 +166,7 @@ def main(folder: Path, work: Path, minutes: float) -> None:
     """Train, and save as ``work/clip`` in open_clip's own format."""
     torch.manual_seed(3)
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
-    model = Aligned(build(tokenizer)).to(DEVICE, memory_format=torch.channels_last)
+    model = Aligned(build(tokenizer)).to(DEVICE).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1.5e-3, betas=(0.9, 0.98), weight_decay=0.02)
     average = Averaged(model, 0.995)
     train(

@@ -81,7 +81,7 @@ def main(pictures: Path, work: Path, minutes: float) -> None:
     held_out = torch.from_numpy(load(pictures, "test-").pixels[::8]).permute(0, 3, 1, 2).float() / 127.5 - 1
     latents, errors = [], []
     with torch.inference_mode():
-        for batch in held_out.split(32):
+        for batch in torch.split(held_out, 32):
             mean = model.encode(batch.to(DEVICE)).latents
             latents.append(mean.cpu())
             errors.append(((model.decode(mean).sample.clamp(-1, 1).cpu() - batch) ** 2).mean(dim=(1, 2, 3)))

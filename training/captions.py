@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from asset_pipeline.sample.kinds import KINDS
-from asset_pipeline.sample.scenes import BACKDROPS, STUDIO_COLOURS, SURFACES
+from asset_pipeline.sample.scenes import BACKDROPS, STUDIO_COLOURS, SURFACES, Mood, Side
 
 Framing = Literal["close-up", "standard", "wide"]
 OneOf = Callable[[Sequence[str]], str]
@@ -51,8 +51,8 @@ class Shown:
     colour: str | None
     backdrop: str
     surface: str | None
-    side: str
-    mood: str
+    side: Side
+    mood: Mood
     framing: Framing | None
 
     @property

@@ -2,8 +2,9 @@
 
 A small U-Net learns to take noise from the autoencoder's latents, told by a caption what is below it. The
 text reaches it twice: token by token through cross-attention, and as a whole beside the time. It predicts
-velocity on a noise schedule that ends in pure noise, so that very dark and very bright pictures come out as such
-(Salimans and Ho, 2022; Lin et al., "Common diffusion noise schedules and sample steps are flawed", 2023).
+velocity on a noise schedule that ends in pure noise, so that very dark and very bright pictures come out as
+such (Salimans and Ho, 2022; Lin et al., "Common diffusion noise schedules and sample steps are flawed",
+2023).
 """
 
 import sys
@@ -71,7 +72,8 @@ class Told(torch.nn.Module):
     def forward(self, noisy: torch.Tensor, time: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """The velocity at a time."""
         words = self.text_encoder(tokens).last_hidden_state
-        return self.denoiser(noisy, time, encoder_hidden_states=words).sample
+        velocity: torch.Tensor = self.denoiser(noisy, time, encoder_hidden_states=words).sample
+        return velocity
 
 
 @torch.inference_mode()

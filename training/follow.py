@@ -2,8 +2,8 @@
 
 Draws a picture for each of several hundred captions of combinations that training never saw, lets the judge
 say what they show, and prints accuracy by attribute beside chance and beside the judge's own accuracy on
-rendered pictures of the same captions. Then the alignment model: retrieval, and telling a caption from one with one
-attribute exchanged.
+rendered pictures of the same captions. Then the alignment model: retrieval, and telling a caption from one
+with one attribute exchanged.
 """
 
 import json
@@ -125,7 +125,8 @@ def alignment(asked: Asked, folder: Path) -> dict[str, float]:
 def sheet(drawn: npt.NDArray[np.uint8], columns: int) -> Image.Image:
     """Pictures side by side."""
     rows = [
-        np.hstack(drawn[start : start + columns]) for start in range(0, len(drawn) - columns + 1, columns)
+        np.hstack(list(drawn[start : start + columns]))
+        for start in range(0, len(drawn) - columns + 1, columns)
     ]
     return Image.fromarray(np.vstack(rows))
 

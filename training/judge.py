@@ -1,8 +1,8 @@
 """Step 6: the judge: ``python -m training.judge <pictures> <work> [minutes]``.
 
 A classifier of pictures' attributes that shares nothing with the generator, neither weights nor captions. It
-says whether a generated picture shows what its prompt asked for, and how sure a judgement is: its own accuracy
-on rendered pictures stands beside every table.
+says whether a generated picture shows what its prompt asked for, and how sure a judgement is: its own
+accuracy on rendered pictures stands beside every table.
 """
 
 import sys
@@ -79,7 +79,7 @@ def load_judge() -> Judge:
 def judged(judge: Judge, pixels: np.ndarray) -> dict[str, np.ndarray]:
     """What pictures show, as the place of each attribute's likeliest value."""
     found: dict[str, list[torch.Tensor]] = {name: [] for name in ATTRIBUTES}
-    for batch in torch.from_numpy(pixels).split(128):
+    for batch in torch.split(torch.from_numpy(pixels), 128):
         for name, score in judge(seen(batch)).items():
             found[name].append(score.argmax(-1).cpu())
     return {name: torch.cat(parts).numpy() for name, parts in found.items()}
@@ -119,7 +119,7 @@ def losses(model: Judge, pictures: Pictures) -> Iterator[Callable[[], tuple[torc
 def main(folder: Path, work: Path, minutes: float) -> None:
     """Train, measure on held-out pictures, and save beside this file."""
     torch.manual_seed(4)
-    model = Judge().to(DEVICE, memory_format=torch.channels_last)
+    model = Judge().to(DEVICE).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.01)
     average = Averaged(model, 0.995)
     train("judge", work, model, optimiser, minutes, losses(model, load(folder, "train-")), average)

@@ -132,7 +132,8 @@ def _picture(traced: Traced, shown: Shown, random: np.random.Generator) -> np.nd
     )  # fmt: skip
     empty = place(_place_of(shown), SIZE, SIZE, int(random.integers(2**31)))
     composed = Rendered.before(moved, empty, shadow=float(random.uniform(0.75, 1.0)))
-    return np.round(in_mood(composed.astype(np.float32) / 255, shown.mood) * 255).astype(np.uint8)
+    stored = np.asarray(composed / 255, np.float32)
+    return np.round(in_mood(stored, shown.mood) * 255).astype(np.uint8)
 
 
 def _moved(plane: np.ndarray, across: int, down: int) -> np.ndarray:

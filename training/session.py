@@ -76,7 +76,7 @@ def train(  # noqa: PLR0913, PLR0917 - everything that training takes
             group["lr"] = peak * factor
         loss, measured = loss_of()
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         average.update(model, step)

@@ -1,14 +1,14 @@
 """The engine around Hugging Face diffusers: one pipeline in memory, drawings in, pixels out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from asset_pipeline.candidates.request import Pixels
 from asset_pipeline.checkpoints.resolver import Checkpoints
-from asset_pipeline.diffusion.settings import Role, Settings
+from asset_pipeline.diffusion.drawing import Drawing
+from asset_pipeline.diffusion.settings import Settings
 from asset_pipeline.errors import ProviderError, UnsupportedRequest
 from asset_pipeline.fingerprint import fingerprint
 
@@ -17,19 +17,6 @@ if TYPE_CHECKING:
 
 VERSION = "1"
 """Changes whenever the same settings, files and seed would be drawn differently."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """One picture to be drawn, in pixels' own terms."""
-
-    prompt: str
-    negative_prompt: str
-    width: int
-    height: int
-    seed: int
-    images: Mapping[Role, Pixels] = field(default_factory=dict)
-    """By role, as large as the drawing (a reference: of any size); a mask is white where to paint."""
 
 
 class Engine:

@@ -76,7 +76,7 @@ def load(
         pipeline = vocabulary.pipeline_class.from_pipe(beside, dtype=dtype, **parts)
     else:
         diffusers.utils.logging.disable_progress_bar()
-        transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        transformers.utils.logging.disable_progress_bar()
         pipeline = _from_files(settings, vocabulary, checkpoints, dtype)
         _adapt(pipeline, settings, checkpoints, dtype)
         _set_up(pipeline, settings, getattr(pipeline, vocabulary.denoiser))

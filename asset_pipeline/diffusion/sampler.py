@@ -5,7 +5,7 @@ import gc
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import diffusers
 import numpy as np
@@ -15,14 +15,12 @@ from diffusers.models.attention_dispatch import attention_backend
 
 from asset_pipeline.candidates.request import Pixels
 from asset_pipeline.checkpoints.resolver import Checkpoints
+from asset_pipeline.diffusion.drawing import Drawing
 from asset_pipeline.diffusion.embeddings import RememberedPrompts
 from asset_pipeline.diffusion.loading import choose_device, choose_dtype, load, offloading
 from asset_pipeline.diffusion.settings import Settings
 from asset_pipeline.diffusion.vocabulary import Vocabulary
 from asset_pipeline.errors import ProviderError, ProviderRefused, ProviderUnavailable
-
-if TYPE_CHECKING:
-    from asset_pipeline.diffusion.engine import Drawing
 
 EMBEDDINGS_KEPT = 256
 """Prompts whose embeddings stay on the device: 1 GB for T5 at 512 tokens in bfloat16."""
@@ -90,7 +88,7 @@ class Sampler:
             )
         return self._vocabularies[key]
 
-    def first_of(self, settings: Settings, drawings: Sequence["Drawing"]) -> list[Pixels | ProviderError]:
+    def first_of(self, settings: Settings, drawings: Sequence[Drawing]) -> list[Pixels | ProviderError]:
         """Sample as many of the first drawings as memory allows, at least one; all are of one size.
 
         Out of memory, the batch is halved and sampled again, so that nothing is lost.
@@ -133,7 +131,7 @@ class Sampler:
             "out_of_memory": measured.out_of_memory,
         }
 
-    def _sample(self, settings: Settings, batch: Sequence["Drawing"]) -> list[Pixels | ProviderError]:
+    def _sample(self, settings: Settings, batch: Sequence[Drawing]) -> list[Pixels | ProviderError]:
         vocabulary = self.vocabulary(settings)
         pipeline = self._pipeline(settings, vocabulary)
         pipeline.scheduler = self._fresh_scheduler(settings)
@@ -185,7 +183,7 @@ class Sampler:
             own.config, **settings.scheduler.options
         )
 
-    def _batch_size(self, settings: Settings, drawing: "Drawing") -> int:
+    def _batch_size(self, settings: Settings, drawing: Drawing) -> int:
         """How many drawings like this one are sampled together.
 
         On CUDA the first is sampled alone, and its peak of memory says how many fit. A picture that builds on
@@ -205,7 +203,7 @@ class Sampler:
         torch.cuda.reset_peak_memory_stats(self._device)
         return torch.cuda.memory_allocated(self._device)
 
-    def _measure_memory(self, settings: Settings, batch: Sequence["Drawing"], before: int) -> None:
+    def _measure_memory(self, settings: Settings, batch: Sequence[Drawing], before: int) -> None:
         if self._device.type != "cuda":
             peak = int(psutil.Process().memory_info().rss)
         else:
@@ -225,7 +223,7 @@ class Sampler:
             torch.cuda.empty_cache()
 
 
-def _judged(output: Any, batch: Sequence["Drawing"]) -> list[Pixels | ProviderError]:
+def _judged(output: Any, batch: Sequence[Drawing]) -> list[Pixels | ProviderError]:
     """The pictures as uint8, made so on the device; or what is wrong with each."""
     images = output.images
     finite = images.isfinite().flatten(1).float().mean(1).tolist()
@@ -240,7 +238,7 @@ def _judged(output: Any, batch: Sequence["Drawing"]) -> list[Pixels | ProviderEr
 
 
 def _picture_or_reason(
-    drawing: "Drawing", pixels: Pixels, finite: float, *, is_censored: bool
+    drawing: Drawing, pixels: Pixels, finite: float, *, is_censored: bool
 ) -> Pixels | ProviderError:
     height, width = pixels.shape[:2]
     if finite < 1:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import diffusers
 import torch
@@ -21,11 +21,9 @@ from diffusers.pipelines import auto_pipeline
 from PIL import Image
 
 from asset_pipeline.candidates.request import Pixels
+from asset_pipeline.diffusion.drawing import Drawing
 from asset_pipeline.diffusion.settings import Role, Settings, Task
 from asset_pipeline.errors import MissingModel, UnsupportedRequest
-
-if TYPE_CHECKING:
-    from asset_pipeline.diffusion.engine import Drawing
 
 _TASKS: Mapping[Task, Mapping[str, type]] = {
     "text-to-image": auto_pipeline.AUTO_TEXT2IMAGE_PIPELINES_MAPPING,
@@ -133,12 +131,12 @@ class Vocabulary:
             and "strength" not in self._words
         )
 
-    def drops(self, drawing: "Drawing") -> tuple[str, ...]:
+    def drops(self, drawing: Drawing) -> tuple[str, ...]:
         """What the profile allows to be left unsaid, and will be."""
         unheard = bool(drawing.negative_prompt) and not self.hears_negative_prompt
         return ("negative_prompt",) if unheard and "negative_prompt" in self._settings.may_drop else ()
 
-    def check(self, drawing: "Drawing") -> None:
+    def check(self, drawing: Drawing) -> None:
         """Refuse what the pipeline has no words for.
 
         Raises:
@@ -148,7 +146,7 @@ class Vocabulary:
         if wrong:
             raise UnsupportedRequest(f"{self._name}: {'; '.join(wrong)}")
 
-    def say(self, drawings: Sequence["Drawing"]) -> dict[str, Any]:
+    def say(self, drawings: Sequence[Drawing]) -> dict[str, Any]:
         """The arguments of the pipeline's call for drawings of one size; each has its own generator.
 
         The generators are the CPU's wherever the model runs: the same seed is the same noise everywhere.
@@ -295,7 +293,7 @@ class Vocabulary:
             return not self._config(self.denoiser).get("guidance_embeds", False)
         return bool(self._index.get("is_distilled", False)) and scale > 1.0
 
-    def _objections_to(self, drawing: "Drawing") -> Iterator[str]:
+    def _objections_to(self, drawing: Drawing) -> Iterator[str]:
         if drawing.width % self.multiple or drawing.height % self.multiple:
             yield f"{drawing.width} x {drawing.height} does not divide by {self.multiple}"
         yield from self._objections_to_pictures(drawing)
@@ -309,7 +307,7 @@ class Vocabulary:
             if count > limit:
                 yield f"the {what} has {count} tokens, its text encoder reads {limit}"
 
-    def _objections_to_pictures(self, drawing: "Drawing") -> Iterator[str]:
+    def _objections_to_pictures(self, drawing: Drawing) -> Iterator[str]:
         given = drawing.images.keys()
         taken = self.roles | ({"reference"} if self.takes_reference else set())
         for role in sorted(self.roles - given):

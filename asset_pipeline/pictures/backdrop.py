@@ -19,8 +19,8 @@ from asset_pipeline.pictures.shadow import Floats
 Side = Literal["left", "right", "above"]
 
 _HORIZON: Final = (0.52, 0.10)
-"""Where the far edge of a surface usually is, 0 top to 1 bottom, and how far from there: the sea's is higher."""
-_FAR_EDGE: Final = 3.0
+"""Where a surface's far edge usually is, 0 top to 1 bottom, and how far from there."""
+_FAR_EDGE: Final = 2.2
 """How many times more than from a usual row to the next the picture changes at that edge."""
 _SIDE_SLOPE: Final = 0.14
 """The change of log luma across half of the picture from which light comes from a side."""
@@ -30,7 +30,7 @@ _NEAR_BLUR: Final = 0.45
 _DEPTH: Final = 0.22
 """Height of the camera over the surface, in picture heights at unit distance: it makes the perspective."""
 _ROUGHEST: Final = 0.12
-_SMOOTHEST: Final = 0.012
+_SMOOTHEST: Final = 0.024
 """Standard deviation of log luma that made-up detail has at most and at least."""
 _TILE: Final = 1024
 """The side of the tile of noise that surfaces are strewn with, in cells of two pixels or less."""
@@ -94,7 +94,7 @@ def enlarged(drawn: Pixels, size: tuple[int, int], foot: float, seed: int) -> Ba
     random = np.random.default_rng(seed)
     if horizon is not None:
         far = _resized(_blurred(shown, _FAR_BLUR), size)
-        rows = ((np.arange(size[1], dtype=np.float32) + 0.5) / size[1])[:, None]
+        rows = np.asarray((np.arange(size[1]) + 0.5) / size[1], np.float32)[:, None]
         colours = far + (colours - far) * _focus(rows, horizon, foot)[..., None]
         first = min(size[1] - 1, round(horizon * size[1]))
         roughness, stretch = _roughness(shown[round(0.35 * len(shown) + 0.65 * horizon * len(shown)) :])

@@ -112,7 +112,7 @@ def _composed(placed: Placed, canvas: Floats, light: Light | None) -> tuple[Pixe
     mask = np.zeros(canvas.shape[:2], np.uint8)
     mask[there] = placed.alpha[here]
     opacity = placed.alpha.astype(np.float32)[..., None] / 255
-    own = placed.premultiplied / np.maximum(opacity, 1 / 255)
+    own = np.asarray(placed.premultiplied / np.maximum(opacity, 1 / 255), np.float32)
     if light is not None:
         own = own + _shift(own, placed.alpha, light)
     own, opacity = own[here], opacity[here]

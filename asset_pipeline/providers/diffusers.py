@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from asset_pipeline.candidates.request import Asked, ImageReference, OpenReference, Pixels, Rendered
-from asset_pipeline.diffusion.engine import Drawing, Engine
+from asset_pipeline.diffusion.drawing import Drawing
+from asset_pipeline.diffusion.engine import Engine
 from asset_pipeline.diffusion.settings import Role, Settings
 from asset_pipeline.diffusion.sizes import Size, native_size
 from asset_pipeline.errors import (

@@ -38,7 +38,8 @@ from asset_pipeline.candidates.staging import (
     framing_of,
     understood_as,
 )
-from asset_pipeline.diffusion.engine import Drawing, Engine
+from asset_pipeline.diffusion.drawing import Drawing
+from asset_pipeline.diffusion.engine import Engine
 from asset_pipeline.diffusion.settings import Role, Settings
 from asset_pipeline.diffusion.sizes import native_size
 from asset_pipeline.errors import (

@@ -80,8 +80,8 @@ def place(where: Place, width: int, height: int, seed: int) -> Floats:
         KeyError: there is no such surface or backdrop.
     """
     random = np.random.default_rng(seed)
-    x = ((np.arange(width, dtype=np.float32) + 0.5) / width)[None, :]
-    y = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
+    x = np.asarray((np.arange(width) + 0.5) / width, np.float32)[None, :]
+    y = np.asarray((np.arange(height) + 0.5) / height, np.float32)[:, None]
     horizon = float(random.uniform(0.46, 0.58))
     aspect = width / height
     if where.surface is None:
@@ -89,8 +89,7 @@ def place(where: Place, width: int, height: int, seed: int) -> Floats:
     else:
         lit = _behind(where.backdrop, x, y, horizon, aspect, random)
         _lay(where.surface, lit, x, y, horizon, aspect, random)
-    lit = lit * _light(where.side, x, y)[..., None]
-    return to_stored(np.asarray(lit, np.float32))
+    return to_stored(np.asarray(lit * _light(where.side, x, y)[..., None], np.float32))
 
 
 def in_mood(stored: Floats, mood: Mood) -> Floats:
