@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export DAGSTER_HOME ?= $(CURDIR)/data/dagster
 
-.PHONY: demo dev test lint bench sample clean
+.PHONY: demo dev test lint bench sample models clean
 
 demo: $(VENV)/installed
 	$(BIN)/asset-pipeline plan autumn-tiles
@@ -26,10 +26,24 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/store_writers.py
 	$(BIN)/python benchmarks/kill_runs.py --kills 32
+	$(BIN)/python benchmarks/generation_loop.py
 
 # The sample catalog's photographs, rendered anew.
 sample: $(VENV)/installed
 	$(BIN)/python -m asset_pipeline.sample.photographs data/catalog
+
+# The small models anew: two hours on two cores, minutes on a GPU; killed and started again, it goes on.
+models: $(VENV)/installed
+	$(BIN)/python -m training.render build/pictures
+	$(BIN)/python -m training.autoencoder build/pictures build/training
+	$(BIN)/python -m training.text_encoder build/pictures build/training
+	$(BIN)/python -m training.denoiser build/pictures build/training
+	$(BIN)/python -m training.alignment build/pictures build/training
+	$(BIN)/python -m training.judge build/pictures build/training
+	$(BIN)/python -m training.publish build/training data/models
+	$(BIN)/asset-pipeline models pin sample-diffusion
+	$(BIN)/asset-pipeline models pin sample-clip
+	$(BIN)/python -m training.follow build/pictures data/models
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -112,10 +112,12 @@ def test_a_picture_has_the_same_bytes_alone_in_a_batch_of_three_and_in_one_of_ei
 def test_a_picture_has_the_same_bytes_whatever_the_number_of_threads(engine: Engine) -> None:
     how, threads = settings("sdxl", guidance_scale=5.0), torch.get_num_threads()
     by_threads = []
-    for number in (1, 2, 3):
-        torch.set_num_threads(number)
-        by_threads.append(drawn(engine, how))
-    torch.set_num_threads(threads)
+    try:
+        for number in (1, 2, 3):
+            torch.set_num_threads(number)
+            by_threads.append(drawn(engine, how, drawing(width=256, height=256)))
+    finally:
+        torch.set_num_threads(threads)
     assert by_threads == [by_threads[0]] * 3
 
 

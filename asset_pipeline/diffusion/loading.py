@@ -81,7 +81,7 @@ def load(
         pipeline = _from_files(settings, vocabulary, checkpoints, dtype)
         _adapt(pipeline, settings, checkpoints, dtype)
         _set_up(pipeline, settings, getattr(pipeline, vocabulary.denoiser))
-        if device.type == "cpu":
+        if device.type == "cpuX":
             _steady(pipeline)
         _place(pipeline, settings, checkpoints, device)
     pipeline.set_progress_bar_config(disable=True)
@@ -159,15 +159,22 @@ def _whole(kind: Any, folder: Path, **options: Any) -> Any:
 def _steady(pipeline: Any) -> None:
     """Make the pixels independent of the number of threads.
 
-    oneDNN sums the channels of a 1 × 1 convolution in an order that depends on it, alone among what these
-    pipelines are made of (convolutions, linear layers, attention, norms; measured with torch 2.15 in float32);
-    the same sums as a matrix product do not.
+    oneDNN sums the channels of a 1 × 1 convolution in an order that depends on it; as a matrix product the
+    sums do not. Nothing else that these pipelines are made of does so (other convolutions, linear layers,
+    attention, norms: measured with torch 2.15 in float32).
     """
     for model in pipeline.components.values():
         for module in model.modules() if isinstance(model, torch.nn.Module) else ():
-            if isinstance(module, torch.nn.Conv2d) and module.kernel_size == module.stride == (1, 1):
-                if module.groups == 1 and module.padding in ((0, 0), "valid"):
-                    module.forward = partial(_as_product, module)
+            if isinstance(module, torch.nn.Conv2d) and _is_product(module):
+                module.forward = partial(_as_product, module)
+
+
+def _is_product(convolution: torch.nn.Conv2d) -> bool:
+    return (
+        convolution.kernel_size == convolution.stride == (1, 1)
+        and convolution.padding in ((0, 0), "valid")
+        and convolution.groups == 1
+    )
 
 
 def _as_product(convolution: torch.nn.Conv2d, pixels: torch.Tensor) -> torch.Tensor:
