@@ -81,7 +81,7 @@ def load(
         pipeline = _from_files(settings, vocabulary, checkpoints, dtype)
         _adapt(pipeline, settings, checkpoints, dtype)
         _set_up(pipeline, settings, getattr(pipeline, vocabulary.denoiser))
-        if device.type == "cpuX":
+        if device.type == "cpu":
             _steady(pipeline)
         _place(pipeline, settings, checkpoints, device)
     pipeline.set_progress_bar_config(disable=True)

@@ -345,7 +345,10 @@ class Vocabulary:
         if "max_sequence_length" in self._words and not self._components[name][1].startswith("CLIP"):
             chosen = self._settings.max_sequence_length
             return count, int(self._words["max_sequence_length"].default if chosen is None else chosen)
-        return count, int(tokenizer.model_max_length)
+        encoder = self._config(name.replace("tokenizer", "text_encoder"))
+        return count, min(
+            int(tokenizer.model_max_length), encoder.get("max_position_embeddings", sys.maxsize)
+        )
 
     @cached_property
     def _tokenizers(self) -> dict[str, Any]:
