@@ -166,7 +166,7 @@ def _steady(pipeline: Any) -> None:
     for model in pipeline.components.values():
         for module in model.modules() if isinstance(model, torch.nn.Module) else ():
             if isinstance(module, torch.nn.Conv2d) and _is_product(module):
-                module.forward = partial(_as_product, module)
+                module.forward = partial(_as_product, module)  # type: ignore[method-assign]
 
 
 def _is_product(convolution: torch.nn.Conv2d) -> bool:
@@ -181,7 +181,7 @@ def _as_product(convolution: torch.nn.Conv2d, pixels: torch.Tensor) -> torch.Ten
     product = torch.matmul(convolution.weight.flatten(1), pixels.flatten(2))
     if convolution.bias is not None:
         product += convolution.bias[:, None]
-    return product.unflatten(2, pixels.shape[2:])
+    return product.reshape(*product.shape[:2], *pixels.shape[2:])
 
 
 def _require_weights(pipeline: Any) -> None:
