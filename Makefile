@@ -26,6 +26,7 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/store_writers.py
 	$(BIN)/python benchmarks/kill_runs.py --kills 32
+	$(BIN)/python benchmarks/kill_runs.py --kills 20 --profile scene --products 25
 	$(BIN)/python benchmarks/generation_loop.py
 
 # The sample catalog's photographs, rendered anew.

@@ -1,7 +1,8 @@
 """Step 2: the autoencoder: ``python -m training.autoencoder <pictures> <work> [minutes]``.
 
-128 × 128 pixels become 16 × 16 places of four numbers, and pictures again. Differences of pixels and
-of their gradients are what it is trained on: without the latter, textures blur.
+128 × 128 pixels become 16 × 16 places of four numbers, and pictures again. It is trained on differences of
+pixels, of their gradients, without which textures blur, and of the hue of larger places, without which pale
+green and pale pink become sand: four numbers are few, and brightness takes them all.
 """
 
 import sys
@@ -28,6 +29,17 @@ def build() -> AutoencoderTiny:
         num_decoder_blocks=(4, 4, 2, 1),
         latent_channels=4,
     )
+
+
+def start(work: Path) -> AutoencoderTiny:
+    """The autoencoder that is there to go on from, or an untrained one."""
+    return AutoencoderTiny.from_pretrained(work / "vae") if (work / "vae").exists() else build()
+
+
+def hue(pictures: torch.Tensor) -> torch.Tensor:
+    """Red less green and blue less green of places of 8 × 8 pixels."""
+    places = torch.nn.functional.avg_pool2d(pictures, 8)
+    return places[:, ::2] - places[:, 1:2]
 
 
 def gradients(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,7 +74,9 @@ def losses(
             squared = ((decoded - batch) ** 2).mean()
             measured = {"psnr": -10 * torch.log10(squared / 4).item(), "spread": latents.std().item()}
             pixel = (decoded - batch).abs().mean()
-            return pixel + 0.7 * slope + 4 * squared + 1e-3 * (latents**2).mean(), measured
+            off = (hue(decoded) - hue(batch)).abs().mean()
+            measured["hue"] = 127.5 * off.item()
+            return pixel + 0.7 * slope + 4 * squared + 2 * off + 1e-3 * (latents**2).mean(), measured
 
         yield loss
 
@@ -71,7 +85,7 @@ def main(pictures: Path, work: Path, minutes: float) -> None:
     """Train, measure on held-out pictures, and save as ``work/vae``."""
     torch.manual_seed(0)
     work.mkdir(parents=True, exist_ok=True)
-    model = build().to(DEVICE, memory_format=torch.channels_last)
+    model = start(work).to(DEVICE, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=1e-3)
     average = Averaged(model, 0.998)
     train("autoencoder", work, model, optimiser, minutes,

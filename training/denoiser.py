@@ -48,6 +48,11 @@ def build() -> UNet2DConditionModel:
     )
 
 
+def start(work: Path) -> UNet2DConditionModel:
+    """The denoiser that is there to go on from, or an untrained one."""
+    return UNet2DConditionModel.from_pretrained(work / "unet") if (work / "unet").exists() else build()
+
+
 def schedule() -> DDIMScheduler:
     """The noise schedule, in training and when pictures are drawn."""
     return DDIMScheduler(
@@ -151,7 +156,7 @@ def main(folder: Path, work: Path, minutes: float) -> None:
             encoded,
         )  # fmt: skip
     saved = torch.load(encoded, weights_only=True)
-    model = Told(build(), CLIPTextModel.from_pretrained(work / "text_encoder")).to(DEVICE)
+    model = Told(start(work), CLIPTextModel.from_pretrained(work / "text_encoder")).to(DEVICE)
     model.denoiser.to(memory_format=torch.channels_last)
     count = sum(weights.numel() for weights in model.denoiser.parameters())
     sys.stdout.write(f"{count / 1e6:.2f} million weights\n")

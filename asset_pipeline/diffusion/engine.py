@@ -9,7 +9,7 @@ from asset_pipeline.candidates.request import Pixels
 from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.diffusion.drawing import Drawing
 from asset_pipeline.diffusion.settings import Settings
-from asset_pipeline.errors import ProviderError, UnsupportedRequest
+from asset_pipeline.errors import MissingModel, ProviderError, ProviderUnavailable, UnsupportedRequest
 from asset_pipeline.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -54,10 +54,21 @@ class Engine:
     ) -> Iterator[tuple[int, Pixels | ProviderError]]:
         """Draw them; yield each with its index as it is finished, or why it was not made.
 
-        Raises:
-            MissingModel: a file of the checkpoint is missing, altered or broken.
-            UnsupportedRequest: the pipeline has no words for the settings.
+        A file of the checkpoint that is missing, altered or broken is `ProviderUnavailable` for every drawing
+        that waits: another attempt may find it.
         """
+        waiting = set(range(len(drawings)))
+        try:
+            for index, drawn in self._drawn(settings, drawings):
+                waiting.discard(index)
+                yield index, drawn
+        except (MissingModel, UnsupportedRequest) as error:
+            failure = ProviderUnavailable(str(error)) if isinstance(error, MissingModel) else error
+            yield from ((index, failure) for index in sorted(waiting))
+
+    def _drawn(
+        self, settings: Settings, drawings: Sequence[Drawing]
+    ) -> Iterator[tuple[int, Pixels | ProviderError]]:
         vocabulary = self._sampler.vocabulary(settings)
         alike: dict[tuple[int, int, bool, bool], list[int]] = {}
         for index, drawing in enumerate(drawings):

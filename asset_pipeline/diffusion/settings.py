@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from asset_pipeline.candidates.parameters import parameters_as
 from asset_pipeline.catalog.product import PhotographRole
-from asset_pipeline.errors import UnsupportedRequest
 
 Task = Literal["text-to-image", "image-to-image", "inpainting"]
 Role = Literal["image", "mask", "control", "reference"]
@@ -191,19 +191,4 @@ class Settings(_Frozen):
             for name, value in parameters.items()
             if name in cls.model_fields or name not in may_drop
         }
-        try:
-            return cls.model_validate(known)
-        except ValidationError as error:
-            raise UnsupportedRequest("; ".join(_described(error))) from error
-
-
-def _described(error: ValidationError) -> list[str]:
-    return [
-        f"{'.'.join(map(str, each['loc'])) or 'parameters'}: "
-        + (
-            "the diffusers provider has no such parameter (the profile's may_drop can leave it unsaid)"
-            if each["type"] == "extra_forbidden"
-            else each["msg"].removeprefix("Value error, ")
-        )
-        for each in error.errors()
-    ]
+        return parameters_as(cls, known, "diffusers")

@@ -19,10 +19,8 @@ from asset_pipeline.diffusion.engine import Engine
 from asset_pipeline.diffusion.settings import Role, Settings
 from asset_pipeline.diffusion.sizes import Size, native_size
 from asset_pipeline.errors import (
-    MissingModel,
     ProviderError,
     ProviderRefused,
-    ProviderUnavailable,
     UnreadablePicture,
     UnsupportedRequest,
 )
@@ -93,18 +91,13 @@ class Diffusers:
             yield from self._draw(orders)
 
     def _draw(self, orders: Sequence[_Order]) -> Iterator[tuple[Asked, Rendered | ProviderError]]:
-        waiting = dict(enumerate(orders))
-        settings = orders[0].settings
-        try:
-            for index, result in self._engine.draw(settings, [order.drawing for order in orders]):
-                order = waiting.pop(index)
-                yield (
-                    order.asked,
-                    result if isinstance(result, ProviderError) else self._in_frame(order, result),
-                )
-        except (MissingModel, UnsupportedRequest) as error:
-            failure = ProviderUnavailable(str(error)) if isinstance(error, MissingModel) else error
-            yield from ((order.asked, failure) for order in waiting.values())
+        drawings = [order.drawing for order in orders]
+        for index, result in self._engine.draw(orders[0].settings, drawings):
+            order = orders[index]
+            yield (
+                order.asked,
+                result if isinstance(result, ProviderError) else self._in_frame(order, result),
+            )
 
     def _in_frame(self, order: _Order, drawn: Pixels) -> Rendered:
         height, width = drawn.shape[:2]

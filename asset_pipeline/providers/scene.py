@@ -43,10 +43,8 @@ from asset_pipeline.diffusion.engine import Engine
 from asset_pipeline.diffusion.settings import Role, Settings
 from asset_pipeline.diffusion.sizes import native_size
 from asset_pipeline.errors import (
-    MissingModel,
     ProviderError,
     ProviderRefused,
-    ProviderUnavailable,
     UnsupportedRequest,
 )
 from asset_pipeline.pictures.backdrop import Side, covering, enlarged, side_of_light
@@ -197,18 +195,13 @@ class Scene:
         return _Order(asked, parameters, settings, said, reference, cutout, placed, drawing)
 
     def _draw(self, orders: Sequence[_Order]) -> Iterator[tuple[Asked, Rendered | ProviderError]]:
-        waiting = dict(enumerate(orders))
         drawings = [order.drawing for order in orders]
-        try:
-            for index, result in self._engine.draw(orders[0].settings, drawings):
-                order = waiting.pop(index)
-                yield (
-                    order.asked,
-                    result if isinstance(result, ProviderError) else self._composed(order, result),
-                )
-        except (MissingModel, UnsupportedRequest) as error:
-            failure = ProviderUnavailable(str(error)) if isinstance(error, MissingModel) else error
-            yield from ((order.asked, failure) for order in waiting.values())
+        for index, result in self._engine.draw(orders[0].settings, drawings):
+            order = orders[index]
+            yield (
+                order.asked,
+                result if isinstance(result, ProviderError) else self._composed(order, result),
+            )
 
     def _composed(self, order: _Order, drawn: Pixels) -> Rendered:
         rendered = _composed(order, drawn)
