@@ -1,8 +1,9 @@
 """Step 8: what the models can do: ``python -m training.follow <pictures> <models> [captions]``.
 
 Draws a picture for each of several hundred captions of combinations that training never saw, lets the judge
-say what they show, and prints accuracy by attribute beside chance and beside the judge's own accuracy on
-rendered pictures of the same captions. Then the alignment model: retrieval, and telling a caption from one
+say what they show, and prints accuracy by attribute beside chance, and beside its accuracy on rendered
+pictures of the same captions, as they are and after the autoencoder alone: what the denoiser cannot do better
+than. Then the alignment model: retrieval, and telling a caption from one
 with one attribute exchanged.
 """
 
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import open_clip
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import AutoencoderTiny, StableDiffusionPipeline
 from PIL import Image
 from torch.nn import functional
 
@@ -68,10 +69,24 @@ def draw(
     return np.concatenate(drawn)
 
 
-def follow(asked: Asked, drawn: npt.NDArray[np.uint8]) -> dict[str, dict[str, float]]:
+@torch.inference_mode()
+def through(autoencoder: AutoencoderTiny, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Pictures as the autoencoder gives them back."""
+    back = []
+    for batch in torch.split(torch.from_numpy(pixels), 32):
+        latents = autoencoder.encode(batch.permute(0, 3, 1, 2).float() / 127.5 - 1).latents
+        decoded = autoencoder.decode(latents).sample.clamp(-1, 1)
+        back.append(((decoded + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
+    return np.concatenate(back)
+
+
+def follow(
+    asked: Asked, drawn: npt.NDArray[np.uint8], autoencoder: AutoencoderTiny
+) -> dict[str, dict[str, float]]:
     """By attribute: how often a picture shows what was asked, chance, the judge on rendered ones."""
     judge = load_judge()
     ours, rendered = judged(judge, drawn), judged(judge, asked.pictures.pixels)
+    back = judged(judge, through(autoencoder, asked.pictures.pixels))
     table = {}
     for name, values in ATTRIBUTES.items():
         truth = asked.pictures.labels(name)
@@ -79,6 +94,7 @@ def follow(asked: Asked, drawn: npt.NDArray[np.uint8]) -> dict[str, dict[str, fl
             "drawn": float((ours[name] == truth).mean()),
             "chance": 1 / len(values),
             "rendered": float((rendered[name] == truth).mean()),
+            "autoencoder alone": float((back[name] == truth).mean()),
         }
     return table
 
@@ -140,7 +156,7 @@ def main(folder: Path, models: Path, count: int) -> None:
     pipeline.set_progress_bar_config(disable=True)
     drawn = draw(pipeline, asked.captions)
     sheet(drawn[:96], 12).save(folder / "sheet.png")
-    table = {"captions": len(asked.captions), "follow": follow(asked, drawn)}
+    table = {"captions": len(asked.captions), "follow": follow(asked, drawn, pipeline.vae)}
     if (models / "sample-clip").exists():
         table["alignment"] = alignment(asked, models / "sample-clip")
     sys.stdout.write(json.dumps(table, indent=2) + "\n")
