@@ -61,6 +61,10 @@ PLACES = (
 )
 BEHIND = ("a forest", "autumn leaves", "the sea", "mountains", "a kitchen", "a sunset sky", "a city at night")
 
+GRAIN = 1.2
+"""Standard deviation, in levels of 255, of the texture over the stub's photographs: its PNG files then have 1.2 MB
+or so, as diffusion models' pictures of this size have; rendered walls alone would compress far better."""
+
 
 @dataclass
 class Stub:
@@ -74,7 +78,11 @@ class Stub:
         """Open the photographs."""
         photographs = sorted((DATA / "catalog" / "photographs").glob("*.jpg"))[:4]
         size = (1024, 1024)
-        self._pictures = [np.asarray(Image.open(path).convert("RGB").resize(size)) for path in photographs]
+        grain = np.random.default_rng(0).normal(0, GRAIN, (*size, 3))
+        self._pictures = [
+            np.clip(np.asarray(Image.open(path).convert("RGB").resize(size)) + grain, 0, 255).astype(np.uint8)
+            for path in photographs
+        ]
 
     def version_of(self, parameters: Mapping[str, Any]) -> str:  # noqa: ARG002 - the protocol's
         """Always the same."""
