@@ -62,8 +62,8 @@ PLACES = (
 BEHIND = ("a forest", "autumn leaves", "the sea", "mountains", "a kitchen", "a sunset sky", "a city at night")
 
 GRAIN = 1.2
-"""Standard deviation, in levels of 255, of the texture over the stub's photographs: its PNG files then have 1.2 MB
-or so, as diffusion models' pictures of this size have; rendered walls alone would compress far better."""
+"""Standard deviation, in levels of 255, of the texture over the stub's photographs: its PNG files then have
+1.2 MB or so, as diffusion models' pictures of this size have; rendered walls alone have a quarter of that."""
 
 
 @dataclass
