@@ -1,7 +1,7 @@
 """Step 7: the trained weights as the project ships them: ``python -m training.publish <work> <models>``.
 
 ``<models>/sample-diffusion`` is an ordinary diffusers pipeline, ``<models>/sample-clip`` an ordinary
-open_clip model, both in half precision.
+open_clip model, both in half precision. What was not trained stays as it is.
 """
 
 import json
@@ -70,5 +70,8 @@ def _without_weights(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    publish_diffusion(Path(sys.argv[1]), Path(sys.argv[2]) / "sample-diffusion")
-    publish_clip(Path(sys.argv[1]), Path(sys.argv[2]) / "sample-clip")
+    trained, models = Path(sys.argv[1]), Path(sys.argv[2])
+    if (trained / "told_text_encoder").exists():
+        publish_diffusion(trained, models / "sample-diffusion")
+    if (trained / "clip.pt").exists():
+        publish_clip(trained, models / "sample-clip")
