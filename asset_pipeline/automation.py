@@ -15,7 +15,7 @@ from asset_pipeline.campaign.brief import campaign_ids
 from asset_pipeline.campaign.partitions import campaigns
 from asset_pipeline.catalog.product import Product
 from asset_pipeline.catalog.reader import catalog_fingerprint, read_catalog
-from asset_pipeline.catalog.records import load_photograph_files
+from asset_pipeline.catalog.records import load_photograph_files, recorded_photographs
 from asset_pipeline.errors import PipelineError
 from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.prompts.records import PROMPTS, prompts_from
@@ -102,7 +102,9 @@ def product_feeds(
         return dg.SensorResult(
             skip_reason="files are changing; waiting until they rest", cursor=waiting.model_dump_json()
         )
-    products = read_catalog(data / "catalog", known=load_photograph_files(store)).products
+    products = read_catalog(
+        data / "catalog", known=load_photograph_files(store), remote=recorded_photographs(store)
+    ).products
     begun = [campaign for campaign in campaign_ids(data) if store.facts.materialisations(PROMPTS, campaign)]
     seen, requests = requests_for(seen, dict(prompt_states(products, data, begun)))
     seen = seen.model_copy(update={"settled": folder})

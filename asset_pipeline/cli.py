@@ -29,18 +29,32 @@ from asset_pipeline.candidates.records import (
     load_spent_usd,
     order_from,
 )
+from asset_pipeline.candidates.remaking import Remaking, reasons, remaking
 from asset_pipeline.candidates.summary import contact_sheet_of
+from asset_pipeline.candidates.token_count import token_counts
 from asset_pipeline.catalog.reader import read_catalog
-from asset_pipeline.catalog.records import load_photograph_files
+from asset_pipeline.catalog.records import load_photograph_files, recorded_photographs
 from asset_pipeline.catalog.report import hygiene_report
 from asset_pipeline.checkpoints.local_files import Progress as Told
 from asset_pipeline.checkpoints.pinning import pin as pin_model
 from asset_pipeline.checkpoints.resolver import Checkpoints
-from asset_pipeline.definitions import PLACES, PROVIDERS, STREAMS, defs, open_store, s3_resource
+from asset_pipeline.definitions import (
+    PLACES,
+    PROVIDERS,
+    STREAMS,
+    TEXT_MODELS,
+    defs,
+    open_store,
+    s3_resource,
+)
 from asset_pipeline.doctor import examine
 from asset_pipeline.errors import InvalidFile, NotFound, PipelineError
 from asset_pipeline.exports.records import load_exported_files, load_receipts
-from asset_pipeline.prompts.records import prompts_from
+from asset_pipeline.prompts.difference import Difference, compare
+from asset_pipeline.prompts.editions import changes
+from asset_pipeline.prompts.records import PROMPTS, Written, load_editions, load_prompts, prompts_from
+from asset_pipeline.prompts.report import difference_json, difference_lines, only, written_json, written_lines
+from asset_pipeline.prompts.writing.words import WordsWritten, Writer, count_drafts
 from asset_pipeline.selection.choice import Choice
 from asset_pipeline.selection.decision import Decision, Verdict
 from asset_pipeline.selection.records import decide, load_choices
@@ -105,14 +119,18 @@ def plan(campaigns: Sequence[str], *, changed: bool, as_json: bool) -> None:
     CAMPAIGNS are all campaigns if none is named.
     """
     store = _store()
-    products = read_catalog(PLACES.data / "catalog", known=load_photograph_files(store)).products
-    plans = [_plan(store, campaign, products) for campaign in campaigns or campaign_ids(PLACES.data)]
+    reading = read_catalog(
+        PLACES.data / "catalog", known=load_photograph_files(store), remote=recorded_photographs(store)
+    )
+    plans = [_plan(store, campaign, reading.products) for campaign in campaigns or campaign_ids(PLACES.data)]
     if changed:
         plans = [each for each in plans if each.make and each.has_run]
     if as_json:
         print(json.dumps([asdict(each) for each in plans], indent=2, default=list))
         return
     console.print(_plans_table(plans))
+    if not_fetched := sum(each.code == "photograph_not_fetched" for each in reading.findings):
+        console.print(f"{not_fetched} photographs are not fetched yet: the plan is without them until a run")
     for each in plans:
         for note in _plan_notes(each):
             console.print(f"{each.campaign_id}: {note}", markup=False)
@@ -230,7 +248,7 @@ def audit(what: str, *, reproduce: bool, as_json: bool) -> None:
 )
 def hygiene(html: Path | None) -> None:
     """Say what is wrong with the feeds in data/catalog, by row and SKU. Records nothing."""
-    reading = read_catalog(PLACES.data / "catalog")
+    reading = read_catalog(PLACES.data / "catalog", remote=recorded_photographs(_store()))
     if html:
         html.write_text(hygiene_report(reading), encoding="utf-8")
         console.print(f"wrote {html}")
@@ -306,6 +324,78 @@ def pin(name: str, variant: str | None) -> None:
     console.print(f"{name}{where}: {len(pinned.files)} files, {pinned.bytes / 1e9:.2f} GB", markup=False)
 
 
+@main.group()
+def prompts() -> None:
+    """Show the words of campaigns, and what a change would do to them. Makes and records nothing."""
+
+
+@prompts.command("show")
+@click.argument("campaign")
+@click.option("--sku", help="Only this product.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def show_prompts(campaign: str, sku: str | None, *, as_json: bool) -> None:
+    """Print a campaign's words as they would be written now, and what would not be written."""
+    store = _store()
+    written: Written | None = _words(store, campaign, _products_now(store))
+    if sku is not None and written is not None:
+        written = only(written, sku)
+    if written is None:
+        raise NotFound(f"the campaign {campaign} has no prompt for the SKU {sku!r}")
+    if as_json:
+        print(json.dumps(written_json(written), indent=2, ensure_ascii=False))
+        return
+    for line in written_lines(written):
+        console.print(line)
+    counts = (len(written.prompts), len(written.failures), len(written.warnings))
+    console.print("{} prompts, {} not written, {} to look at".format(*counts))
+    for note in _writing_notes(written.words):
+        console.print(note, markup=False)
+
+
+@prompts.command("diff")
+@click.argument("campaigns", nargs=-1)
+@click.option(
+    "--limit", default=5, show_default=True, type=click.IntRange(min=0), help="Examples of each kind."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, all examples included.")
+def diff_prompts(campaigns: Sequence[str], *, limit: int, as_json: bool) -> None:
+    """Show what a change of template, brand, policy or feed would do to the words that were recorded last.
+
+    CAMPAIGNS are all that have run if none is named. The table at the end is of every campaign that has run
+    and that the change touches, named or not.
+    """
+    store = _store()
+    have_run = [each for each in campaign_ids(PLACES.data) if store.facts.materialisations(PROMPTS, each)]
+    products = _products_now(store)
+    for campaign in campaigns:
+        load_campaign(PLACES.data, campaign)
+    found, wrong = {}, {}
+    for campaign in dict.fromkeys([*campaigns, *have_run]):
+        try:
+            found[campaign] = _difference(store, campaign, products)
+        except PipelineError as error:
+            wrong[campaign] = str(error)
+    touched = [remade for _, remade in found.values() if remade.because and remade.campaign_id in have_run]
+    if as_json:
+        shown = {name: difference_json(found[name][0]) for name in campaigns or have_run if name in found}
+        told = {"campaigns": shown, "stale": [asdict(each) for each in touched], "not_compared": wrong}
+        print(json.dumps(told, indent=2, ensure_ascii=False, default=list))
+    else:
+        for campaign in (name for name in campaigns or have_run if name in found):
+            difference = found[campaign][0]
+            counts = ", ".join(f"{count} {name}" for name, count in difference.counts.items())
+            console.print(f"{campaign}: of its prompts {counts}", markup=False, style="bold")
+            if waiting := count_drafts([*difference.new, *(each.after for each in difference.changed)]):
+                console.print(f"{waiting} of them wait for a text model, in the templates' words until then")
+            for line in difference_lines(difference, limit):
+                console.print(line)
+        console.print(_remakings_table(touched) if touched else "no campaign that has run would change")
+        for campaign, reason in wrong.items():
+            console.print(f"{campaign}: cannot be compared: {reason}", markup=False)
+    if wrong:
+        sys.exit(1)
+
+
 @contextmanager
 def _progress() -> Iterator[Told]:
     """Bars on the terminal for files that take long, gone when all is done."""
@@ -333,7 +423,7 @@ def _store() -> Store:
 
 def _plan(store: Store, campaign_id: str, products: Sequence[Any]) -> Plan:
     campaign = load_campaign(PLACES.data, campaign_id)
-    written = prompts_from(products, PLACES.data, campaign_id)
+    written = _words(store, campaign_id, products)
     order = order_from(Workshop(store, PLACES.data, PROVIDERS), campaign_id, campaign, written.prompts)
     ledger = Ledger(
         load_attempts(store, campaign_id),
@@ -341,6 +431,45 @@ def _plan(store: Store, campaign_id: str, products: Sequence[Any]) -> Plan:
         load_spent_usd(store, campaign_id),
     )
     return plan_production(order, campaign, written, ledger, datetime.now(UTC).date())
+
+
+def _words(store: Store, campaign_id: str, products: Sequence[Any]) -> Written:
+    """What the campaign's prompts would say now; asks no model and records nothing."""
+    tokens = token_counts(PLACES.data, PROVIDERS)
+    return prompts_from(products, PLACES.data, campaign_id, tokens, Writer(store, TEXT_MODELS))
+
+
+def _products_now(store: Store) -> Sequence[Any]:
+    """The products that the feeds hold now."""
+    return read_catalog(
+        PLACES.data / "catalog", known=load_photograph_files(store), remote=recorded_photographs(store)
+    ).products
+
+
+def _difference(store: Store, campaign_id: str, products: Sequence[Any]) -> tuple[Difference, Remaking]:
+    """What became of the words that were recorded last, and the pictures that this means."""
+    campaign, written = load_campaign(PLACES.data, campaign_id), _words(store, campaign_id, products)
+    difference = compare(load_prompts(store, campaign_id), written.prompts, written.failures)
+    because = reasons(difference, changes(load_editions(store, campaign_id), written.editions))
+    order = order_from(Workshop(store, PLACES.data, PROVIDERS), campaign_id, campaign, written.prompts)
+    return difference, remaking(order, difference, because, load_attempts(store, campaign_id))
+
+
+def _remakings_table(found: Sequence[Remaking]) -> Table:
+    table = Table(
+        Column("campaign", no_wrap=True), "because of", "change", "new", "go", "pictures", "cost", "profile"
+    )
+    for each in found:
+        counts = (str(each.counts[name]) for name in ("change", "new", "go"))
+        table.add_row(
+            each.campaign_id,
+            ", ".join(each.because),
+            *counts,
+            str(each.pictures),
+            f"${each.cost_usd:.2f}",
+            each.profile,
+        )
+    return table
 
 
 def _plans_table(plans: Sequence[Plan]) -> Table:
@@ -359,6 +488,7 @@ def _plan_notes(each: Plan) -> Iterator[str]:
     if each.make:
         by_type = ", ".join(f"{count} {name}" for name, count in each.make_by_asset_type.items())
         yield f"makes {by_type} with {each.profile}; {len(each.new_skus)} products are new"
+    yield from _writing_notes(each.words)
     if each.failures:
         yield f"{each.failures} prompts cannot be written; the prompts asset says why"
     if each.unknown_skus:
@@ -368,6 +498,19 @@ def _plan_notes(each: Plan) -> Iterator[str]:
     if not each.is_affordable:
         yield f"${each.spent_usd + each.cost_usd:.2f} in all is beyond the budget of ${each.budget_usd:.2f}"
     yield from (f"a run would not start: {objection}" for objection in each.objections)
+
+
+def _writing_notes(words: WordsWritten | None) -> Iterator[str]:
+    """What a person should know of words that a text model writes."""
+    if words is None:
+        return
+    if words.missing:
+        yield (
+            f"{words.missing} of {words.questions} answers of the text model {words.text_model} are missing, "
+            f"at most ${words.missing_usd:.4f} (spent ${words.spent_usd:.4f} of ${words.budget_usd:.2f}); "
+            "what waits for one is in the templates' words"
+        )
+    yield from (f"a run would not ask the text model: {objection}" for objection in words.objections)
 
 
 def _decide(

@@ -20,10 +20,11 @@ from asset_pipeline.candidates.attempt import ATTEMPTS
 from asset_pipeline.candidates.profile import load_profiles
 from asset_pipeline.candidates.records import CANDIDATES, Workshop
 from asset_pipeline.candidates.request import Profile, Provider
-from asset_pipeline.candidates.worker import HEARTBEATS
+from asset_pipeline.candidates.token_count import token_counts
 from asset_pipeline.catalog import checks as catalog_checks
 from asset_pipeline.catalog.asset import catalog
-from asset_pipeline.catalog.records import FEEDS, FINDINGS, PHOTOGRAPH_FILES, PRODUCTS
+from asset_pipeline.catalog.records import FEEDS, FINDINGS, PHOTOGRAPH_FILES, PRODUCTS, REMOTE_PHOTOGRAPHS
+from asset_pipeline.catalog.remote.photograph import FetchRules
 from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.diffusion.engine import Engine
 from asset_pipeline.errors import NotFound, PipelineError
@@ -33,9 +34,15 @@ from asset_pipeline.exports.channel import load_channels
 from asset_pipeline.exports.records import EXPORTED_FILES, RECEIPTS
 from asset_pipeline.exports.target import Target
 from asset_pipeline.fingerprint import fingerprint
+from asset_pipeline.prompts import checks as prompts_checks
 from asset_pipeline.prompts.asset import prompts
-from asset_pipeline.prompts.asset_type import load_asset_types, load_brand
-from asset_pipeline.prompts.records import PROMPT_FAILURES, PROMPTS
+from asset_pipeline.prompts.asset_type import load_asset_types
+from asset_pipeline.prompts.brand import load_brand
+from asset_pipeline.prompts.policy.policy import load_policy
+from asset_pipeline.prompts.records import PROMPT_FAILURES, PROMPT_WARNINGS, PROMPTS, WORDING
+from asset_pipeline.prompts.writing.question import TEXT_ANSWERS, TEXT_CLAIMS
+from asset_pipeline.prompts.writing.steps import STEP_VERSIONS
+from asset_pipeline.prompts.writing.text_model import TextModel, load_text_models
 from asset_pipeline.providers.diffusers import Diffusers
 from asset_pipeline.providers.packshot import Packshot
 from asset_pipeline.providers.scene import Scene
@@ -62,26 +69,32 @@ from asset_pipeline.store.events import EventStream
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.tables import Table
 from asset_pipeline.store.views import write_views
+from asset_pipeline.store.worker import HEARTBEATS
 from asset_pipeline.targets.local_folder import LocalFolder
+from asset_pipeline.text_models.openai_compatible import OpenAICompatible
+from asset_pipeline.text_models.replicate import Replicate
 
 Choice = TypeVar("Choice")
 
 ASSETS = (catalog, prompts, candidates, scores, selection, exports)
-CHECKS = (catalog_checks, candidates_checks, scores_checks, selection_checks, exports_checks)
+CHECKS = (catalog_checks, prompts_checks, candidates_checks, scores_checks, selection_checks, exports_checks)
 TABLES: tuple[Table[Any], ...] = (
     PRODUCTS,
     FINDINGS,
     FEEDS,
     PHOTOGRAPH_FILES,
+    REMOTE_PHOTOGRAPHS,
     PROMPTS,
     PROMPT_FAILURES,
+    PROMPT_WARNINGS,
+    WORDING,
     CANDIDATES,
     MEASUREMENTS,
     SCORES,
     SELECTION,
     EXPORTED_FILES,
 )
-STREAMS: tuple[EventStream[Any], ...] = (ATTEMPTS, HEARTBEATS, DECISIONS, RECEIPTS)
+STREAMS: tuple[EventStream[Any], ...] = (TEXT_CLAIMS, TEXT_ANSWERS, ATTEMPTS, HEARTBEATS, DECISIONS, RECEIPTS)
 VIEWS = (
     """CREATE VIEW lineage AS
        SELECT exports.path, exports.sha256, exports.channel, exports.campaign, exports.sku,
@@ -129,6 +142,11 @@ def providers(checkpoints: Checkpoints) -> dict[str, Provider]:
     """Every way of making an image, by the name that profiles use; those with a model share one engine."""
     engine = Engine(checkpoints)
     return {"packshot": Packshot(), "diffusers": Diffusers(engine), "scene": Scene(engine)}
+
+
+def text_models(environ: Mapping[str, str]) -> dict[str, TextModel]:
+    """Every way of speaking to text models, by the name that their files use; keys are in the environment."""
+    return {"openai_compatible": OpenAICompatible(environ), "replicate": Replicate(environ)}
 
 
 def scorers(checkpoints: Checkpoints) -> list[Scorer]:
@@ -210,7 +228,11 @@ def code_versions(
     """
 
     def prompts_version() -> Any:
-        return {name: each.words_sha256 for name, each in load_asset_types(data).items()}, load_brand(data)
+        asset_types, policy = load_asset_types(data).items(), load_policy(data)
+        rules = policy.words_sha256 if policy else ""
+        words = {name: each.words_sha256 for name, each in asset_types}
+        writers = {name: each.fingerprint("") for name, each in load_text_models(data).items()}
+        return words, load_brand(data).words_sha256, rules, STEP_VERSIONS, writers
 
     def candidates_version() -> Any:
         return {
@@ -292,11 +314,14 @@ def build(
     resources = {
         "s3": s3,
         "data": places.data,
+        "fetch_rules": FetchRules.of(environ),
         "store": dg.ResourceDefinition(lambda _: open_store(places, s3)),
         "workshop": dg.ResourceDefinition(
             lambda context: Workshop(context.resources.store, places.data, made_by),
             required_resource_keys={"store"},
         ),
+        "tokens": token_counts(places.data, made_by),
+        "text_models": text_models(environ),
         "scorers": looked_at_by,
         "targets": targets(places),
         "facts": facts,
@@ -337,4 +362,5 @@ def _version(read: Callable[[], Any]) -> str:
 PLACES = Places.of(os.environ)
 CHECKPOINTS = Checkpoints(PLACES.data, os.environ)
 PROVIDERS = providers(CHECKPOINTS)
+TEXT_MODELS = text_models(os.environ)
 defs = build(PLACES, os.environ, PROVIDERS, checkpoints=CHECKPOINTS)

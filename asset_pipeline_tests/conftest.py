@@ -9,6 +9,8 @@ import pytest
 from asset_pipeline.store.store import Store
 from asset_pipeline_tests.s3_server import BUCKET, S3Server, s3_server
 
+pytest.register_assert_rewrite("asset_pipeline_tests.dialect_promises")
+
 BACKENDS = ["local", pytest.param("s3", marks=pytest.mark.s3)]
 
 

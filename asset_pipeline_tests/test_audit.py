@@ -20,13 +20,11 @@ from rich.console import Console
 
 from asset_pipeline.audit.audit import AuditResult, audit
 from asset_pipeline.audit.find import find
-from asset_pipeline.audit.sources import prompt_id_of
 from asset_pipeline.candidates.attempt import ATTEMPTS
 from asset_pipeline.candidates.production import produce
 from asset_pipeline.candidates.records import CANDIDATES, Workshop, collect, order_for, record_candidates
 from asset_pipeline.candidates.request import Asked, OpenReference, Provider, Rendered
 from asset_pipeline.candidates.wanted import wanted_sha256
-from asset_pipeline.candidates.worker import working
 from asset_pipeline.catalog.reader import read_catalog
 from asset_pipeline.catalog.records import PRODUCTS, load_products, record_catalog
 from asset_pipeline.errors import NotFound, ProviderError, ProviderRefused
@@ -40,6 +38,7 @@ from asset_pipeline.exports.records import (
     plan_export,
 )
 from asset_pipeline.fingerprint import canonical_json, fingerprint, sha256_of
+from asset_pipeline.prompts.prompt import prompt_id_of
 from asset_pipeline.prompts.records import PROMPTS, load_prompts, prompts_from, record_prompts
 from asset_pipeline.scorers.file_rules import Dimensions, FileCheck
 from asset_pipeline.scores.judging import measure_missing
@@ -51,6 +50,7 @@ from asset_pipeline.store.events import EventStream
 from asset_pipeline.store.parquet import write_named
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.tables import Table
+from asset_pipeline.store.worker import working
 from asset_pipeline.targets.local_folder import LocalFolder
 from asset_pipeline_tests.conftest import Address
 

@@ -109,6 +109,7 @@ def test_a_campaign_goes_from_its_feed_to_exported_pictures_and_a_second_run_mak
     checks = list(second.get_asset_check_evaluations())
     assert {check.asset_key.to_user_string() for check in checks} == {
         "catalog",
+        "prompts",
         "candidates",
         "scores",
         "selection",

@@ -29,7 +29,6 @@ from asset_pipeline.candidates.progress import Progress
 from asset_pipeline.candidates.records import CANDIDATES, collect, load_candidates, record_candidates
 from asset_pipeline.candidates.request import Profile
 from asset_pipeline.candidates.wanted import Wanted, want_candidates, wanted_sha256
-from asset_pipeline.candidates.worker import HEARTBEATS, Heartbeat, Worker, is_alive, working
 from asset_pipeline.errors import (
     BudgetExceeded,
     ProviderError,
@@ -40,6 +39,7 @@ from asset_pipeline.errors import (
 from asset_pipeline.prompts.prompt import Prompt
 from asset_pipeline.prompts.records import Written
 from asset_pipeline.store.store import Store
+from asset_pipeline.store.worker import HEARTBEATS, Heartbeat, Worker, is_alive, working
 from asset_pipeline_tests.drawing import Drawing
 
 CAMPAIGN = "spring"

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from asset_pipeline.catalog.product import Product
 from asset_pipeline.catalog.reader import DIALECTS, CatalogReading, read_catalog, recognise
 from asset_pipeline.errors import UnreadableFeed
+from asset_pipeline_tests.dialect_promises import DialectPromises, promise_keepers
 from asset_pipeline_tests.test_catalog import picture
 
 
@@ -33,16 +32,15 @@ def codes(reading: CatalogReading) -> Counter[str]:
     return Counter(finding.code for finding in reading.findings if finding.code != "no_photograph")
 
 
-def test_dialects_recognise_their_own_columns_alone() -> None:
-    columns = {
-        "own": ["sku", "name-de", "price"],
-        "vendure": [column.strip() for column in VENDURE.split(",")],
-        "saleor": ["model", "pk", "fields"],
-    }
-    assert {name: recognise(found).NAME for name, found in columns.items()} == {
-        name: name for name in columns
-    }
-    assert {dialect.NAME for dialect in DIALECTS} == columns.keys()
+def test_every_dialect_makes_the_promises() -> None:
+    assert {each.dialect for each in promise_keepers()} == {dialect.NAME for dialect in DIALECTS}
+    assert DIALECTS[-1].NAME == "own", "own knows many columns, so it is asked last"
+
+
+@pytest.mark.parametrize("dialect", sorted(dialect.NAME for dialect in DIALECTS))
+def test_every_dialect_is_documented(dialect: str) -> None:
+    page = Path(__file__).parent.parent / "docs" / "catalog.md"
+    assert f"\n| `{dialect}` | " in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("columns", [["sku", "price"], ["name", "price"], [], ["sku", "description-de"]])
@@ -52,6 +50,18 @@ def test_a_feed_in_no_known_dialect_is_refused_with_what_it_has(columns: list[st
 
 
 # --- own
+
+
+class TestOwn(DialectPromises):
+    dialect = "own"
+    file = "feed.csv"
+    content = (
+        "sku,group,name-en,name-de,description-en,categories,brand,price,currency,photographs,colour\n"
+        "T1,tee,Tee,T-Shirt,Soft cotton,Clothes|Tops,Acme,19.90,EUR,tee.png|tee-side.png,red\n"
+        'T2,tee,Tee,T-Shirt,"Soft, warm",Clothes|Tops,Acme,19.90,EUR,,red\n'
+        "M1,,Mug,Becher,,Home,,9.90,EUR,mug.png,blue\n"
+    )
+    photographs = ("tee.png", "tee-side.png", "mug.png")
 
 
 def test_every_column_of_the_project_has_its_place(tmp_path: Path) -> None:
@@ -172,6 +182,19 @@ VENDURE = (
 )
 
 
+class TestVendure(DialectPromises):
+    dialect = "vendure"
+    file = "products.csv"
+    content = (
+        VENDURE
+        + 'Laptop ,laptop,"Fast, and light”" ,l.jpg|l-side.jpg,'
+        + 'category:Electronics|brand:Apple,"size|RAM" ,"13 inch|8GB"  ,L1  ,1299.00,standard,100,false,,\n'
+        + '       ,     ,           ,          ,     ,     ,"15 inch|8GB"  ,L2  ,1399.00,standard,100,,,\n'
+        + "Mouse,mouse,,m.jpg,color:black|color:red,,,M1,18.99,standard,1,,,\n"
+    )
+    photographs = ("l.jpg", "l-side.jpg", "m.jpg")
+
+
 def test_vendures_further_rows_are_variants_of_the_product_above(tmp_path: Path) -> None:
     reading = read(
         tmp_path,
@@ -289,6 +312,17 @@ SALEOR = [
 ]  # fmt: skip
 
 
+class TestSaleor(DialectPromises):
+    dialect = "saleor"
+    file = "saleor.json"
+    content = json.dumps([
+        *(each for each in SALEOR if each["pk"] not in (8, 80)),
+        *(each for each in SALEOR if each["pk"] in (8, 80)),
+    ])  # fmt: skip
+    photographs = ("plimsolls-1.png", "plimsolls-2.png")
+    last_records = 2
+
+
 def test_a_saleor_fixture_becomes_products(tmp_path: Path) -> None:
     reading = read(tmp_path, SALEOR, "plimsolls-1.png", "saleor-plimsolls-2.png")
     assert list(by_sku(reading)) == ["918223582", "apple-juice"]
@@ -349,36 +383,3 @@ def test_broken_saleor_records_are_refused_and_the_others_stay(tmp_path: Path) -
     assert codes(reading)["not_a_fixture"] == 3
     assert codes(reading)["orphan_variant"] == 2
     assert reading.feeds[0].is_balanced
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=5,
-)
-references = st.sampled_from([1, 2, 3]) | json_values
-saleor_models = st.sampled_from([each["model"] for each in SALEOR])
-saleor_fields = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys(sorted({name for each in SALEOR for name in each["fields"]}), references)
-)
-own_columns = ("price", "currency", "images", "group", "category", "brand", "colour")
-records_of = {
-    "own": st.fixed_dictionaries(
-        {"sku": json_values, "name": st.text(max_size=3) | json_values},
-        optional=dict.fromkeys(own_columns, json_values),
-    ),
-    "vendure": st.fixed_dictionaries({name.strip(): json_values for name in VENDURE.split(",")}),
-    "saleor": st.fixed_dictionaries({"model": saleor_models, "pk": references, "fields": saleor_fields}),
-}
-
-
-@given(data=st.data(), dialect=st.sampled_from(sorted(records_of)))
-@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_json_holds_every_record_is_accounted_for(
-    tmp_path: Path, data: st.DataObject, dialect: str
-) -> None:
-    records = data.draw(st.lists(records_of[dialect], max_size=6))
-    (tmp_path / "feed.json").write_text(json.dumps(records))
-    (feed,) = read_catalog(tmp_path).feeds
-    assert feed.is_balanced
-    assert feed.rows in (0, len(records))

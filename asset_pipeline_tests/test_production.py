@@ -26,7 +26,6 @@ from asset_pipeline.candidates.records import load_candidates
 from asset_pipeline.candidates.request import Asked, OpenReference, Profile, Rendered
 from asset_pipeline.candidates.shard import VISIBLE_DEVICES, device_of, take_device
 from asset_pipeline.candidates.wanted import want_candidates
-from asset_pipeline.candidates.worker import working
 from asset_pipeline.catalog.reader import read_catalog
 from asset_pipeline.errors import NotFound, ProviderError, ProviderUnavailable
 from asset_pipeline.pictures.encode import lossless_webp
@@ -34,6 +33,7 @@ from asset_pipeline.prompts.prompt import Prompt
 from asset_pipeline.prompts.records import prompts_from, record_prompts
 from asset_pipeline.providers.packshot import Packshot
 from asset_pipeline.store.store import Store
+from asset_pipeline.store.worker import working
 from asset_pipeline_tests.drawing import Drawing, drawn
 from asset_pipeline_tests.small_project import CAMPAIGN, draw_box, write_project
 

@@ -4,61 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from asset_pipeline.campaign.brief import CAMPAIGN_TEMPLATE, Campaign, load_campaign
-from asset_pipeline.catalog.product import Photograph, Product, Text
+from asset_pipeline.campaign.brief import CAMPAIGN_TEMPLATE, load_campaign
+from asset_pipeline.catalog.product import Product
 from asset_pipeline.errors import InvalidFile, NotFound
-from asset_pipeline.prompts.asset_type import AssetType, Brand, pick_asset_types
+from asset_pipeline.prompts.asset_type import pick_asset_types
 from asset_pipeline.prompts.product_selection import select_products, unknown_skus
-from asset_pipeline.prompts.prompt import Prompt, PromptFailure, write_prompts
-
-BRAND = Brand(name="Nordlicht", style="calm studio photography", negative_prompt="hands")
-
-
-def product(sku: str = "MUG-1", **fields: object) -> Product:
-    texts = {"en-GB": Text(name="Blue mug"), "de-DE": Text(name="Blauer Becher")}
-    return Product.model_validate(
-        {
-            "sku": sku,
-            "texts": texts,
-            "feed": "products.csv",
-            "row": 2,
-            "source_sha256": "s",
-            "categories": ("Kitchen",),
-            **fields,
-        }
-    )
-
-
-def asset_type(template: str = "{{ product.name }} on {{ background }}", **fields: object) -> AssetType:
-    return AssetType.model_validate(
-        {
-            "title": "Tile",
-            "width": 512,
-            "height": 512,
-            "template": template,
-            "variables": {"background": "sand"},
-            **fields,
-        }
-    )
-
-
-def campaign(**fields: object) -> Campaign:
-    return Campaign.model_validate(
-        {"title": "Spring", "asset_types": ["tile"], "locales": ["en-GB"], **fields}
-    )
-
-
-def write(
-    asked: Campaign | None = None, kind: AssetType | None = None, *products: Product
-) -> list[Prompt | PromptFailure]:
-    by_fact = {each.content_sha256: each for each in products or (product(),)}
-    return list(write_prompts(by_fact, asked or campaign(), {"tile": kind or asset_type()}, BRAND))
-
-
-def only_prompt(answers: list[Prompt | PromptFailure]) -> Prompt:
-    (answer,) = answers
-    assert isinstance(answer, Prompt)
-    return answer
+from asset_pipeline.prompts.prompt import Prompt, PromptFailure, prompt_id_of
+from asset_pipeline_tests.briefs import (
+    asset_type,
+    campaign,
+    only_failure,
+    only_prompt,
+    photograph,
+    product,
+    write,
+)
 
 
 def test_there_is_a_prompt_for_each_product_asset_type_locale_and_variation() -> None:
@@ -98,21 +58,102 @@ def test_a_price_that_the_template_speaks_of_gives_another_name() -> None:
 
 def test_another_photograph_gives_another_name() -> None:
     def with_photograph(sha256: str) -> Product:
-        return product(
-            photographs=(
-                Photograph(
-                    role="base",
-                    reference="mug.png",
-                    sha256=sha256,
-                    media_type="image/png",
-                    width=100,
-                    height=100,
-                ),
-            )
-        )
+        return product(photographs=(photograph(sha256=sha256),))
 
     first, second = (only_prompt(write(None, None, with_photograph(sha256))) for sha256 in ("a", "b"))
     assert first.prompt_id != second.prompt_id
+
+
+def test_a_prompt_keeps_the_name_that_it_always_had() -> None:
+    mug = product(photographs=(photograph(),))
+    kind = asset_type(
+        "{{ product.name }}, {{ brand.style }}, on {{ background }}",
+        negative_template="{{ brand.negative_prompt }}",
+        parameters={"mode": "studio"},
+    )
+    prompt = only_prompt(write(None, kind, mug))
+    assert prompt.prompt_id == "pfe4acf059b9b251dcd61"
+    assert prompt.template_sha256 == "6637c9a2124925d530609b3e0642a22743da88c0f7258c38c64e4da83ddc4c14"
+    assert prompt_id_of(prompt) == prompt.prompt_id
+
+
+def test_the_answers_that_words_were_written_with_are_part_of_the_name_where_there_are_any() -> None:
+    prompt = only_prompt(write())
+    assert prompt_id_of(prompt.model_copy(update={"steps": ("t1",)})) != prompt.prompt_id
+
+
+def test_a_failure_names_feed_row_asset_type_line_and_the_missing_variable() -> None:
+    kind = asset_type("{{ product.name }},\n{% if true %}\nin {{ product.attributes.colour }}\n{% endif %}")
+    failure = only_failure(write(None, kind, product(feed="spring.csv", row=7)))
+    assert (failure.feed, failure.row, failure.asset_type) == ("spring.csv", 7, "tile")
+    assert (failure.line, failure.variable) == (3, "product.attributes.colour")
+    assert failure.reason.startswith("template, line 3: there is no product.attributes.colour: give the row")
+
+
+@pytest.mark.parametrize(
+    ("template", "variable", "remedy"),
+    [
+        ("{{ anglee }}", "anglee", "declare it"),
+        ("{{ campaign.mood }}", "campaign.mood", "the campaign's variables"),
+        ("{{ brand.stile }}", "brand.stile", "no such field"),
+        ("{{ product['colour'] }}", "product.colour", "give the row one"),
+        ("{{ photographs.logo }}", "photographs.logo", "list its role under"),
+        ("{{ product.name.short }}", "short", ""),
+    ],
+)
+def test_a_missing_word_is_named_in_full_with_where_to_say_it(
+    template: str, variable: str, remedy: str
+) -> None:
+    failure = only_failure(write(None, asset_type(template)))
+    assert failure.variable == variable
+    assert remedy in failure.reason
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("\n{{ 1 / 0 }}", "template, line 2: division by zero"),
+        ("{{ product.name + 1 }}", "template, line 1: can only concatenate str"),
+        ("{% include 'other' %}", "template, line 1: no loader"),
+        ("{{ product.categories[5] }}", "template, line 1: there is no"),
+        ("{{ [] | first }}", "template, line 1: No first item"),
+        ("{% if false %}mug{% endif %}", "template: the prompt is empty"),
+    ],
+)
+def test_whatever_a_template_does_wrong_is_a_failure_and_no_crash(template: str, reason: str) -> None:
+    assert reason in only_failure(write(None, asset_type(template))).reason
+
+
+def test_a_mistake_in_a_negative_template_or_an_overlay_is_named_as_theirs() -> None:
+    for part in ("negative_template", "overlay"):
+        failure = only_failure(write(None, asset_type(**{part: "\n{{ tone }}"})))
+        assert failure.reason.startswith(f"{part}, line 2: there is no tone")
+
+
+def test_a_template_draws_no_lots_since_the_same_words_have_the_same_name() -> None:
+    assert only_failure(write(None, asset_type("{{ lipsum() }}"))).variable == "lipsum"
+    with pytest.raises(InvalidFile, match="random"):
+        write(None, asset_type("{{ ['a', 'b'] | random }}"))
+
+
+def test_one_prompt_never_sees_what_another_one_set() -> None:
+    kind = asset_type("{% if seen is defined %}again{% else %}first{% endif %}{% set seen = 1 %}")
+    answers = write(None, kind, product("A"), product("B"))
+    assert [each.text for each in answers if isinstance(each, Prompt)] == ["first", "first"]
+
+
+def test_what_jinja_itself_offers_is_there() -> None:
+    kind = asset_type("{% for number in range(3) %}{{ number }}{% endfor %} {{ namespace(a=1).a }}")
+    assert only_prompt(write(None, kind)).text == "012 1"
+
+
+def test_an_overlay_is_written_with_the_same_words_and_is_not_for_the_model() -> None:
+    kind = asset_type(overlay="New: {{ product.name }} in {{ background }}")
+    plain, with_overlay = only_prompt(write()), only_prompt(write(None, kind))
+    assert with_overlay.overlay_text == "New: Blue mug in sand"
+    assert (with_overlay.text, with_overlay.negative_text) == (plain.text, plain.negative_text)
+    assert with_overlay.prompt_id == plain.prompt_id  # other words over a picture do not make it anew
+    assert prompt_id_of(with_overlay) == with_overlay.prompt_id
 
 
 def test_a_word_that_a_row_lacks_is_a_failure_that_names_it_and_stops_no_other() -> None:

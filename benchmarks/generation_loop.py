@@ -38,7 +38,6 @@ from asset_pipeline.candidates.progress import Progress
 from asset_pipeline.candidates.records import collect
 from asset_pipeline.candidates.request import Asked, OpenReference, Pixels, Profile, Provider, Rendered
 from asset_pipeline.candidates.wanted import want_candidates, wanted_sha256
-from asset_pipeline.candidates.worker import working
 from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.diffusion.engine import Engine
 from asset_pipeline.errors import ProviderError
@@ -47,6 +46,7 @@ from asset_pipeline.providers.diffusers import Diffusers
 from asset_pipeline.scorers.prompt_alignment import PromptAlignment
 from asset_pipeline.scores.judging import measure_missing
 from asset_pipeline.store.store import Store
+from asset_pipeline.store.worker import working
 
 DATA = Path(__file__).parent.parent / "data"
 PLACES = (

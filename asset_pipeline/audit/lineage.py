@@ -11,21 +11,23 @@ image. A copy of the manifest's hash that is kept elsewhere is what a forger can
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from asset_pipeline.audit.delivered import deliveries, file_links, manifest_links, receipt_links, record_links
 from asset_pipeline.audit.find import Subject
 from asset_pipeline.audit.judged import decisions_link, scores_link
 from asset_pipeline.audit.ledger import Finding, look_up
 from asset_pipeline.audit.made import attempts_link, image_links
-from asset_pipeline.audit.sources import photograph_links, prompt_id_of, row_link, template_link
+from asset_pipeline.audit.sources import photograph_links, row_link, template_link
 from asset_pipeline.audit.story import Link, Story, link_of
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.records import CANDIDATES
 from asset_pipeline.catalog.product import Product
 from asset_pipeline.catalog.records import PRODUCTS, WHOLE
+from asset_pipeline.errors import BrokenFact
 from asset_pipeline.exports.records import ExportedFile
-from asset_pipeline.prompts.prompt import Prompt
-from asset_pipeline.prompts.records import PROMPTS
+from asset_pipeline.prompts.prompt import Prompt, prompt_id_of
+from asset_pipeline.prompts.records import PROMPTS, WORDING
 from asset_pipeline.selection.choice import Choice
 from asset_pipeline.selection.records import SELECTION
 from asset_pipeline.store.store import Store
@@ -203,8 +205,21 @@ class _Walk:
             "height",
             "asset_type",
         }
-        facts = prompt.model_dump(mode="json", include=columns)
+        facts = prompt.model_dump(mode="json", include=columns) | self._policy
         return link_of("prompt", prompt.prompt_id, self._prompt, facts, disagreements)
+
+    @property
+    def _policy(self) -> dict[str, Any]:
+        """The policy that the prompt passed when it was recorded, if there was one and its record holds."""
+        recorded = self._prompt.recorded
+        if recorded is None:
+            return {}
+        try:
+            editions = self._store.facts.read(WORDING, self._campaign_id, as_of=recorded.recorded_at)
+        except BrokenFact:
+            return {}
+        policy = next((each for each in editions if each.kind == "policy"), None)
+        return {"policy": policy.model_dump(include={"version", "owner", "sha256"})} if policy else {}
 
     def _product_link(self) -> Link:
         product, prompt = self._product.row, self._prompt.row

@@ -27,7 +27,7 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
     "export record": ("target", "destination"),
     "selection": ("state", "rank", "quality"),
     "candidate": ("profile", "provider", "provider_version", "seed", "cost_usd"),
-    "prompt": ("text", "locale", "variation"),
+    "prompt": ("text", "locale", "variation", "policy"),
     "template": ("asset_type",),
     "product": ("sku", "brand"),
     "photograph": ("role", "reference"),

@@ -10,23 +10,9 @@ from asset_pipeline.catalog.product import Product
 from asset_pipeline.catalog.reading import read_sheet
 from asset_pipeline.catalog.rows import Row
 from asset_pipeline.errors import InvalidFile, UnreadableFeed
-from asset_pipeline.fingerprint import identifier
 from asset_pipeline.prompts.asset_type import load_asset_types
 from asset_pipeline.prompts.prompt import Prompt
 from asset_pipeline.store.store import Store
-
-
-def prompt_id_of(prompt: Prompt) -> str:
-    """The id that a prompt's content gives it; see ``write_prompts``."""
-    content = {"sku", "asset_type", "locale", "variation", "text", "negative_text", "width", "height"}
-    return identifier(
-        "p",
-        {
-            **prompt.model_dump(include=content),
-            "parameters": prompt.parameters,
-            "references": [(picture.role, picture.sha256) for picture in prompt.references],
-        },
-    )
 
 
 def template_link(data: Path, prompt: Prompt | None) -> Link:

@@ -3,7 +3,7 @@
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -18,6 +18,9 @@ Sensitivity = Literal["public", "internal", "confidential", "local_only"]
 
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$")]
 """A language tag such as ``en-GB``."""
+
+MOST_PROMPTS = 20_000
+"""How many prompts a campaign may come to unless its file says otherwise."""
 
 
 class _Strict(BaseModel):
@@ -41,6 +44,49 @@ class ProductSelection(_Strict):
     """At most so many, in SKU order."""
 
 
+class VariationValue(_Strict):
+    """One value of a variation. In a file: a text, or a text by locale, such as ``{en: sea, de: Meer}``."""
+
+    name: str
+    """What the value is called in every locale, so that pictures of two locales can be matched."""
+    wordings: dict[Locale, str] = {}
+    """What templates say for it, by locale (``de-DE``) or language (``de``), where that differs."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, given: Any) -> Any:
+        """Take a text, or one by locale: ``default``, ``en`` or the first English one names the value."""
+        if not isinstance(given, dict):
+            return given if isinstance(given, cls) else {"name": given}
+        if given.keys() <= cls.model_fields.keys():
+            return given
+        keys = ("default", "en", *sorted(str(key) for key in given if str(key).startswith("en-")))
+        name = next((given[key] for key in keys if key in given), None)
+        if name is None:
+            raise ValueError("a value worded by locale needs a wording for en, or a default, to be named by")
+        return {"name": name, "wordings": {key: given[key] for key in given if key != "default"}}
+
+
+class Writing(_Strict):
+    """How a text model writes a campaign's words."""
+
+    model: str
+    """A file in ``data/text_models``."""
+    steps: tuple[Literal["concept", "image_prompt"], ...] = ("concept", "image_prompt")
+    """What it is asked for: a concept of the campaign, the words of each picture, or both."""
+    budget_usd: float = Field(default=0.0, ge=0.0)
+    """The most that all questions of this campaign may cost together; 0 allows only what is free."""
+    attributes: tuple[str, ...] = ("colour", "material", "pattern", "finish", "shape", "style")
+    """Which of a product's attributes the model is told; a change of any other changes no words."""
+
+    @field_validator("steps")
+    @classmethod
+    def _each_step_once(cls, steps: tuple[str, ...]) -> tuple[str, ...]:
+        if not steps or len(set(steps)) < len(steps):
+            raise ValueError("name at least one step, and each once")
+        return steps
+
+
 class Campaign(_Strict):
     """One campaign: a partition of every asset but the catalog."""
 
@@ -49,10 +95,16 @@ class Campaign(_Strict):
     asset_types: tuple[str, ...] = Field(min_length=1)
     """Names of files in ``data/asset_types``."""
     locales: tuple[Locale, ...] = Field(min_length=1)
-    variations: dict[str, tuple[str, ...]] = {}
+    variations: dict[str, tuple[VariationValue, ...]] = {}
     """Values for variables that the asset types declare; each combination is a prompt of its own."""
+    exclude: tuple[dict[str, str], ...] = ()
+    """Combinations that are left out: each entry gives some of the variables a value, by its name."""
+    max_prompts: int = Field(default=MOST_PROMPTS, ge=1)
+    """A campaign that comes to more prompts is refused before any is written."""
     variables: dict[str, str] = {}
     """Further words for the templates, as ``campaign.<name>``."""
+    writing: Writing | None = None
+    """Whether a text model writes the words; without it the templates do, and nothing is asked."""
     profile: str = "packshot"
     """The model profile that makes the candidates: a file in ``data/profiles``."""
     candidates_per_prompt: int = Field(default=1, ge=1, le=64)
@@ -72,13 +124,22 @@ class Campaign(_Strict):
 
     @field_validator("variations")
     @classmethod
-    def _no_empty_variation(cls, variations: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    def _no_empty_variation(
+        cls, variations: dict[str, tuple[VariationValue, ...]]
+    ) -> dict[str, tuple[VariationValue, ...]]:
         for name, values in variations.items():
             if not values:
                 raise ValueError(f"the variation {name!r} has no values")
-            if len(set(values)) < len(values):
+            if len({value.name for value in values}) < len(values):
                 raise ValueError(f"the variation {name!r} has a value twice")
         return variations
+
+    @field_validator("exclude")
+    @classmethod
+    def _no_exclusion_of_everything(cls, exclude: tuple[dict[str, str], ...]) -> tuple[dict[str, str], ...]:
+        if not all(exclude):
+            raise ValueError("an entry without a variable would leave out everything")
+        return exclude
 
     @model_validator(mode="after")
     def _keep_what_is_made(self) -> "Campaign":
@@ -113,6 +174,14 @@ locales: [en-GB]
 # Values for variables that the asset types declare; every combination is a prompt of its own.
 variations:
   background: [warm sand, pale blue]
+  # light: [light from the left, {en: light from the right, de: Licht von rechts}]  # worded by locale
+# exclude: [{background: pale blue, light: light from the right}]  # combinations to leave out
+# max_prompts: 20000         # more than that is refused before anything is written
+
+# writing:                   # a text model writes the words instead of the templates: docs/writing.md
+#   model: openai            # a file in data/text_models
+#   steps: [concept, image_prompt]
+#   budget_usd: 1.0          # the most that asking may cost
 
 profile: packshot            # a file in data/profiles: what makes the images
 candidates_per_prompt: 2     # how many to make for each prompt ...

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from asset_pipeline.candidates.worker import Worker
 from asset_pipeline.store.events import Event, EventStream
+from asset_pipeline.store.worker import Worker
 
 State = Literal["submitting", "succeeded", "refused", "failed", "lost"]
 

@@ -12,6 +12,7 @@ from asset_pipeline.candidates.production import Order
 from asset_pipeline.candidates.profile import objections
 from asset_pipeline.errors import MissingModel, UnsupportedRequest
 from asset_pipeline.prompts.records import Written
+from asset_pipeline.prompts.writing.words import WordsWritten
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Plan:
     objections: tuple[str, ...]
     """Why a run would refuse to start."""
     profile: str
+    words: WordsWritten | None = None
+    """How far a text model has written the words, where the campaign wants that."""
 
     @property
     def is_affordable(self) -> bool:
@@ -82,6 +85,7 @@ def plan_production(order: Order, campaign: Campaign, written: Written, ledger: 
         budget_usd=order.budget_usd,
         objections=(*objections(campaign, order.profile, today), *_unsupported(order)),
         profile=order.profile_name,
+        words=written.words,
     )
 
 

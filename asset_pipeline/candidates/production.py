@@ -31,7 +31,6 @@ from asset_pipeline.candidates.glance import glance
 from asset_pipeline.candidates.progress import Progress, added
 from asset_pipeline.candidates.request import Profile, Provider, Rendered
 from asset_pipeline.candidates.wanted import Wanted
-from asset_pipeline.candidates.worker import Worker, is_alive
 from asset_pipeline.errors import (
     BudgetExceeded,
     ProviderError,
@@ -41,6 +40,7 @@ from asset_pipeline.errors import (
 )
 from asset_pipeline.pictures.encode import lossless_webp, mask_webp
 from asset_pipeline.store.store import Store
+from asset_pipeline.store.worker import Worker, is_alive
 
 FINISHERS = max(4, min(8, os.cpu_count() or 1))
 """Half of a finisher's time is waiting for a disk or a bucket, so that there are more than processors."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from asset_pipeline.candidates.production import produce
 from asset_pipeline.candidates.progress import Progress
 from asset_pipeline.candidates.records import Workshop, order_for
-from asset_pipeline.candidates.worker import working
+from asset_pipeline.store.worker import working
 
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 

@@ -52,8 +52,9 @@ def clean(draft: Draft, mark: DecimalMark | None) -> Draft | NoProduct:
     descriptions = _texts(draft.descriptions, "description", remarks)
     if not names:
         return NoProduct(draft.row, _NO_NAME, sku)
-    for locale in descriptions.keys() - names.keys():
-        names[locale] = names.get("und") or next(iter(names.values()))
+    known = names.get("und") or names[min(names)]
+    for locale in sorted(descriptions.keys() - names.keys()):
+        names[locale] = known
         remarks.append(_description_alone(locale))
     price = read_price(draft.price, draft.currency, mark)
     cleaned = replace(

@@ -1,4 +1,4 @@
-"""Photographs that feeds refer to: found beside the feed, kept in the store by their content.
+"""Photographs that feeds refer to: found beside the feed or named by URL, kept in the store by their content.
 
 A reference is looked for relative to the feed's folder and in ``images`` beside the feed, never outside the
 catalog folder, wherever ``..``, absolute paths and symbolic links point.
@@ -9,32 +9,24 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
 from asset_pipeline.catalog.dialect import PhotographReference
+from asset_pipeline.catalog.picture_file import LARGEST_FILE, TOO_LARGE, PictureFile, keep_picture
 from asset_pipeline.catalog.product import Photograph
+from asset_pipeline.catalog.remote.photograph import shown_url
 from asset_pipeline.catalog.rows import Remark
 from asset_pipeline.errors import UnreadablePicture
-from asset_pipeline.fingerprint import sha256_of
-from asset_pipeline.pictures.decode import facts
 from asset_pipeline.store.images import Images
 
 FOLDER = "images"
-LARGEST_FILE = 256 << 20
-"""Bytes. A larger file is no product photograph."""
 _THREADS = 8
 """Reading waits for disks and S3, not for the processor."""
-_SUFFIXES = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/tiff": "tif",
-}
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:|//", re.IGNORECASE)
+_WEB = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"/|[a-z]:", re.IGNORECASE)
 
 
@@ -53,6 +45,18 @@ class PhotographFile(BaseModel):
     width: int
     height: int
 
+    @property
+    def picture(self) -> PictureFile:
+        """Its bytes."""
+        return PictureFile(self.sha256, self.media_type, self.width, self.height)
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A photograph that is not in the catalog folder but at a URL."""
+
+    url: str
+
 
 @dataclass(frozen=True)
 class Found:
@@ -68,10 +72,10 @@ class Shelf:
     def __init__(self, catalog: Path) -> None:
         self._catalog = catalog.resolve()
         self._listings: dict[Path, dict[str, str]] = {}
-        self._answers: dict[tuple[PhotographReference, PurePosixPath], Found | Remark] = {}
+        self._answers: dict[tuple[PhotographReference, PurePosixPath], Found | Remote | Remark] = {}
 
-    def find(self, reference: PhotographReference, feed: str) -> Found | Remark:
-        """The file of a reference, or why there is none.
+    def find(self, reference: PhotographReference, feed: str) -> Found | Remote | Remark:
+        """The file of a reference, the URL that it is, or why there is neither.
 
         Args:
             reference: as the feed has it.
@@ -83,10 +87,12 @@ class Shelf:
             self._answers[key] = self._find(reference, self._catalog / home)
         return self._answers[key]
 
-    def _find(self, reference: PhotographReference, home: Path) -> Found | Remark:
+    def _find(self, reference: PhotographReference, home: Path) -> Found | Remote | Remark:
         written = reference.path.strip().replace("\\", "/")
         if _URL.match(written) and not re.match(r"[a-z]:", written, re.IGNORECASE):
-            return _remote(written)
+            # Shops write //host/path for "as this page"; with backslashes it is a share of a Windows machine.
+            url = f"https:{written}" if reference.path.strip().startswith("//") else written
+            return Remote(url) if _WEB.match(url) and url.isprintable() else _not_fetched(written)
         if _leads_out(written):
             return _outside(written)
         for name in (written, *reference.other_names):
@@ -145,8 +151,8 @@ def read_photographs(
         return dict(zip(wanted, threads.map(read, wanted), strict=True))
 
 
-def album(found: Iterable[tuple[PhotographReference, PhotographFile]]) -> tuple[Photograph, ...]:
-    """A product's photographs: what the feed says and what the files are.
+def album(found: Iterable[tuple[PhotographReference, PictureFile]]) -> tuple[Photograph, ...]:
+    """A product's photographs: what the feed says, without a URL's secrets, and what the files are.
 
     Of those whose role is not told, the first is the main view, ``base``; others show more of the product:
     ``detail``.
@@ -157,8 +163,8 @@ def album(found: Iterable[tuple[PhotographReference, PhotographFile]]) -> tuple[
         photographs.append(
             Photograph(
                 role=reference.role or ("detail" if has_base else "base"),
-                reference=reference.path,
-                **file.model_dump(include={"sha256", "media_type", "width", "height"}),
+                reference=shown_url(reference.path) if _URL.match(reference.path) else reference.path,
+                **asdict(file),
             )
         )
     return tuple(photographs)
@@ -173,24 +179,13 @@ def _read(
         if last and (last.size, last.mtime_ns) == (status.st_size, status.st_mtime_ns):
             return last
         if status.st_size > LARGEST_FILE:
-            return _unusable(relative, f"it has more than {LARGEST_FILE >> 20} MiB")
-        data = path.read_bytes()
-        found = facts(data)
+            return _unusable(relative, TOO_LARGE)
+        picture = keep_picture(path.read_bytes(), images)
     except UnreadablePicture as error:
         return _unusable(relative, str(error))
     except OSError as error:
         return _unusable(relative, error.strerror or str(error))
-    if images is not None:
-        images.put(data, _SUFFIXES.get(found.media_type, "bin"))
-    return PhotographFile(
-        path=relative,
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        sha256=sha256_of(data),
-        media_type=found.media_type,
-        width=found.width,
-        height=found.height,
-    )
+    return PhotographFile(path=relative, size=status.st_size, mtime_ns=status.st_mtime_ns, **asdict(picture))
 
 
 def _leads_out(written: str) -> bool:
@@ -209,8 +204,11 @@ def _file_names(folder: Path) -> Iterator[str]:
         return
 
 
-def _remote(written: str) -> Remark:
-    return _warning("remote_photograph", f"{written[:200]} is not fetched; put the file beside the feed")
+def _not_fetched(written: str) -> Remark:
+    return _warning(
+        "remote_photograph",
+        f"{shown_url(written)!r} is not fetched, only http and https are; put the file beside the feed",
+    )
 
 
 def _outside(written: str) -> Remark:

@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asset_pipeline.catalog.dialect import Detail, Dialect, Draft, PhotographReference
-from asset_pipeline.catalog.dialects import own, saleor, vendure
+from asset_pipeline.catalog.dialects import (
+    akeneo,
+    berkeley_objects,
+    google_merchant,
+    magento,
+    own,
+    saleor,
+    schema_org,
+    shopify,
+    vendure,
+    woocommerce,
+)
 from asset_pipeline.catalog.duplicates import settle_duplicates
 from asset_pipeline.catalog.feed import Feed, account
 from asset_pipeline.catalog.hygiene import clean
@@ -19,23 +30,39 @@ from asset_pipeline.catalog.photographs import (
     FOLDER,
     Found,
     PhotographFile,
+    Remote,
     Shelf,
     album,
     read_photographs,
 )
+from asset_pipeline.catalog.picture_file import PictureFile
 from asset_pipeline.catalog.price import decimal_mark
 from asset_pipeline.catalog.product import Finding, Product, Text
 from asset_pipeline.catalog.reading import read_sheet
+from asset_pipeline.catalog.remote.photograph import RemotePhotograph, remark_on
 from asset_pipeline.catalog.rows import NoProduct, Remark, Row, Sheet
 from asset_pipeline.catalog.variants import merge_variants
 from asset_pipeline.errors import UnreadableFeed
 from asset_pipeline.fingerprint import fingerprint, sha256_of
 from asset_pipeline.store.images import Images
 
-DIALECTS: tuple[Dialect, ...] = (vendure, saleor, own)
+DIALECTS: tuple[Dialect, ...] = (
+    vendure,
+    shopify,
+    woocommerce,
+    magento,
+    saleor,
+    berkeley_objects,
+    akeneo,
+    schema_org,
+    google_merchant,
+    own,
+)
 """Asked in this order whether a feed is theirs."""
 
-_FEEDS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".pq"})
+_FEED_SUFFIXES = ".csv .json .jsonld .jsonl .ndjson .parquet .pq .tsv .txt .xml"
+_FEEDS = frozenset(_FEED_SUFFIXES.split())
+_COMPRESSED = ".gz"
 _IMAGE_SUFFIXES = ".avif .bmp .gif .heic .heif .jpe .jpeg .jpg .jxl .png .psd .svg .tif .tiff .webp"
 _IMAGES = frozenset(_IMAGE_SUFFIXES.split())
 _NOT_FEEDS = ("readme", "license", "licence", "notice", "changelog")
@@ -49,6 +76,17 @@ class CatalogReading:
     findings: list[Finding]
     feeds: list[Feed]
     photograph_files: list[PhotographFile]
+    remote_photographs: list[RemotePhotograph] = field(default_factory=list)
+    """What is known of those that feeds name by URL."""
+
+    @property
+    def photographs(self) -> int:
+        """How many photographs there are, from here and from elsewhere."""
+        return len(self.photograph_files) + sum(each.picture is not None for each in self.remote_photographs)
+
+
+KnownByUrl = Callable[[Iterable[str]], Mapping[str, RemotePhotograph]]
+"""Gives what is known of the photographs at some URLs, after asking for them or without."""
 
 
 @dataclass
@@ -108,6 +146,7 @@ def read_catalog(
     folder: Path,
     images: Images | None = None,
     known: Iterable[PhotographFile] = (),
+    remote: KnownByUrl = lambda _urls: {},
     report: Callable[[str], None] = lambda _line: None,
 ) -> CatalogReading:
     """Read all feeds of a folder.
@@ -116,6 +155,7 @@ def read_catalog(
         folder: the catalog folder; one that is not there holds nothing.
         images: where photographs' bytes go; None to keep nothing.
         known: photographs' files whose bytes are kept already.
+        remote: who knows photographs by URL; without, they are not fetched yet.
         report: is told how far it is.
     """
     files, others = find_feeds(folder)
@@ -125,11 +165,14 @@ def read_catalog(
     _settle(books)
     shelf = Shelf(folder)
     found = [_find_photographs(each, shelf) for each in books]
-    paths = {find.path for finds in found for sightings in finds for _, find in sightings}
-    report(f"{sum(len(each.drafts) for each in books)} products, {len(paths)} photographs")
+    finds = [find for of_feed in found for sightings in of_feed for _, find in sightings]
+    paths = {find.path for find in finds if isinstance(find, Found)}
+    urls = {find.url for find in finds if isinstance(find, Remote)}
+    report(f"{sum(len(each.drafts) for each in books)} products, {len(paths) + len(urls)} photographs")
     files_read = read_photographs(paths, folder, images=images, known=known)
+    fetched = dict(remote(urls))
     products = [
-        _product(each, draft, sightings, files_read)
+        _product(each, draft, sightings, _Album(files_read, fetched))
         for each, finds in zip(books, found, strict=True)
         for draft, sightings in zip(each.drafts, finds, strict=True)
     ]
@@ -139,6 +182,7 @@ def read_catalog(
         findings=sorted(findings, key=lambda finding: (finding.feed, finding.row or 0)),
         feeds=[each.closed() for each in books],
         photograph_files=[file for file in files_read.values() if isinstance(file, PhotographFile)],
+        remote_photographs=[fetched[url] for url in sorted(fetched)],
     )
 
 
@@ -150,6 +194,8 @@ def find_feeds(folder: Path) -> tuple[list[str], list[Finding]]:
         suffix = path.suffix.lower()
         if suffix in _IMAGES or path.name.lower().startswith(_NOT_FEEDS) or suffix == ".md":
             continue
+        if suffix == _COMPRESSED:
+            suffix = path.with_suffix("").suffix.lower()
         is_near = len(path.relative_to(folder).parts) <= 2 and path.parent.name != FOLDER  # noqa: PLR2004 - one level
         if suffix in _FEEDS and is_near:
             feeds.append(relative)
@@ -160,7 +206,7 @@ def find_feeds(folder: Path) -> tuple[list[str], list[Finding]]:
         else:
             others.append(
                 _not_read(
-                    relative, "unknown_file", "not a CSV, JSON lines or Parquet file; save it as one of these"
+                    relative, "unknown_file", "not a CSV, JSON, XML or Parquet file; save it as one of these"
                 )
             )
     return feeds, others
@@ -267,8 +313,24 @@ def _settle(books: Sequence[_Books]) -> None:
         each.drafts = merge_variants(each.drafts)
 
 
-_Sightings = list[tuple[PhotographReference, Found]]
-"""Which of a draft's references were found, and where."""
+_Sightings = list[tuple[PhotographReference, Found | Remote]]
+"""Which of a draft's references lead somewhere, and where."""
+
+
+@dataclass(frozen=True)
+class _Album:
+    """All photographs that were looked at, by where they are."""
+
+    files: Mapping[Path, PhotographFile | Remark]
+    fetched: Mapping[str, RemotePhotograph]
+
+    def at(self, place: Found | Remote) -> tuple[PictureFile | None, Remark | None]:
+        """The picture that is there, and what is to be said of it."""
+        if isinstance(place, Remote):
+            known = self.fetched.get(place.url)
+            return known.picture if known else None, remark_on(place.url, known)
+        file = self.files[place.path]
+        return (None, file) if isinstance(file, Remark) else (file.picture, None)
 
 
 def _find_photographs(books: _Books, shelf: Shelf) -> list[_Sightings]:
@@ -277,25 +339,27 @@ def _find_photographs(books: _Books, shelf: Shelf) -> list[_Sightings]:
         sightings: _Sightings = []
         for reference in draft.photographs:
             answer = shelf.find(reference, books.file)
-            for remark in (answer,) if isinstance(answer, Remark) else answer.remarks:
+            if isinstance(answer, Remark):
+                books.note(answer, draft.row, draft.sku)
+                continue
+            for remark in answer.remarks if isinstance(answer, Found) else ():
                 books.note(remark, draft.row, draft.sku)
-            if isinstance(answer, Found):
-                sightings.append((reference, answer))
+            sightings.append((reference, answer))
         found.append(sightings)
     return found
 
 
-def _product(
-    books: _Books, draft: Draft, sightings: _Sightings, files: Mapping[Path, PhotographFile | Remark]
-) -> Product:
-    usable: list[tuple[PhotographReference, PhotographFile]] = []
-    for reference, found in sightings:
-        file = files[found.path]
-        if isinstance(file, Remark):
-            books.note(file, draft.row, draft.sku)
-        else:
-            usable.append((reference, file))
-    if not usable:
+def _product(books: _Books, draft: Draft, sightings: _Sightings, album_of_all: _Album) -> Product:
+    usable: list[tuple[PhotographReference, PictureFile]] = []
+    is_waited_for = False
+    for reference, place in sightings:
+        picture, remark = album_of_all.at(place)
+        if remark:
+            books.note(remark, draft.row, draft.sku)
+        if picture:
+            usable.append((reference, picture))
+        is_waited_for |= isinstance(place, Remote) and place.url not in album_of_all.fetched
+    if not usable and not is_waited_for:
         books.note(_NO_PHOTOGRAPH, draft.row, draft.sku)
     texts = {
         locale: Text(name=name, description=draft.descriptions.get(locale, ""))

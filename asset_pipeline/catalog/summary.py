@@ -10,7 +10,7 @@ from asset_pipeline.catalog.reader import CatalogReading
 from asset_pipeline.catalog.rows import Level
 
 WORST = 30
-_LEVELS: tuple[Level, ...] = ("refused", "warning", "repaired", "note")
+LEVELS: tuple[Level, ...] = ("refused", "warning", "repaired", "note")
 
 
 def describe_catalog(reading: CatalogReading, changed: Sequence[str]) -> dict[str, Any]:
@@ -24,10 +24,10 @@ def describe_catalog(reading: CatalogReading, changed: Sequence[str]) -> dict[st
     facts: dict[str, Any] = {
         "products": len(reading.products),
         "with a photograph": sum(bool(product.photographs) for product in reading.products),
-        "photographs": len(reading.photograph_files),
+        "photographs": reading.photographs,
         "written": ", ".join(changed) or "nothing: the feeds say what they said the last time",
     }
-    facts |= {f"findings: {level}": levels[level] for level in _LEVELS}
+    facts |= {f"findings: {level}": levels[level] for level in LEVELS}
     if reading.feeds:
         facts["feeds"] = _table(_FEED_COLUMNS, map(_feed_cells, reading.feeds))
     if reading.findings:
@@ -39,13 +39,13 @@ def describe_catalog(reading: CatalogReading, changed: Sequence[str]) -> dict[st
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Findings in the order in which somebody should look at them."""
-    return sorted(findings, key=lambda finding: _LEVELS.index(finding.level))
+    return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
 
 
 def count_findings(findings: Iterable[Finding]) -> list[tuple[str, str, int]]:
     """Level, code and number of findings, the worst level first, then the most frequent code."""
     counts = Counter((finding.level, finding.code) for finding in findings)
-    ordered = sorted(counts.items(), key=lambda item: (_LEVELS.index(item[0][0]), -item[1], item[0][1]))
+    ordered = sorted(counts.items(), key=lambda item: (LEVELS.index(item[0][0]), -item[1], item[0][1]))
     return [(level, code, count) for (level, code), count in ordered]
 
 

@@ -45,6 +45,15 @@ class Engine:
         """
         self._sampler.vocabulary(settings).check(drawing)
 
+    def tokens(self, settings: Settings, text: str) -> tuple[int, int]:
+        """How many tokens a prompt is, and how many the pipeline reads; loads tokenizers, no weights.
+
+        Raises:
+            UnsupportedRequest: the pipeline has no words for the settings.
+            MissingModel: a file of the checkpoint is missing or altered.
+        """
+        return self._sampler.vocabulary(settings).tokens(text)
+
     def drops(self, settings: Settings, drawing: Drawing) -> tuple[str, ...]:
         """What the settings allow to be left unsaid and will be, to be recorded with the picture."""
         return self._sampler.vocabulary(settings).drops(drawing)

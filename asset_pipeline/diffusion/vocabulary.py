@@ -146,6 +146,15 @@ class Vocabulary:
         if wrong:
             raise UnsupportedRequest(f"{self._name}: {'; '.join(wrong)}")
 
+    def tokens(self, text: str) -> tuple[int, int]:
+        """How many tokens a text is, template and marks included, and how many the pipeline reads.
+
+        Where several encoders read it, the one that reads most decides: the others give a summary only
+        (FLUX.1 and SD 3.5 give CLIP's first 77 tokens beside all of T5's).
+        """
+        readers = [self._reader(name, text) for name in self._tokenizers]
+        return max(readers, key=lambda reader: reader[1]) if readers else (0, sys.maxsize)
+
     def say(self, drawings: Sequence[Drawing]) -> dict[str, Any]:
         """The arguments of the pipeline's call for drawings of one size; each has its own generator.
 
@@ -303,7 +312,7 @@ class Vocabulary:
         elif drawing.negative_prompt and "negative_prompt" not in self._settings.may_drop:
             yield "it does not hear a negative prompt (the profile's may_drop can leave it unsaid)"
         for what, text in texts.items():
-            count, limit = self._tokens(text)
+            count, limit = self.tokens(text)
             if count > limit:
                 yield f"the {what} has {count} tokens, its text encoder reads {limit}"
 
@@ -320,15 +329,6 @@ class Vocabulary:
                 yield f"the reference is {width} x {height}, less than {_LEAST_REFERENCE} pixels"
             if role != "reference" and (width, height) != (drawing.width, drawing.height):
                 yield f"the {role} is {width} x {height}, the drawing {drawing.width} x {drawing.height}"
-
-    def _tokens(self, text: str) -> tuple[int, int]:
-        """How many tokens a text is, template and marks included, and how many the pipeline reads.
-
-        Where several encoders read it, the one that reads most decides: the others give a summary only
-        (FLUX.1 and SD 3.5 give CLIP's first 77 tokens beside all of T5's).
-        """
-        readers = [self._reader(name, text) for name in self._tokenizers]
-        return max(readers, key=lambda reader: reader[1]) if readers else (0, sys.maxsize)
 
     def _reader(self, name: str, text: str) -> tuple[int, int]:
         tokenizer, family = self._tokenizers[name], self.pipeline_class.__name__

@@ -1,23 +1,31 @@
 """How products are put into words, each prompt named by its content."""
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jinja2
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict
 
 from asset_pipeline.campaign.brief import Campaign
 from asset_pipeline.catalog.product import Photograph, Product
-from asset_pipeline.errors import InvalidFile
 from asset_pipeline.fingerprint import identifier
-from asset_pipeline.prompts.asset_type import AssetType, Brand
+from asset_pipeline.prompts.asset_type import AssetType
+from asset_pipeline.prompts.brand import Brand
+from asset_pipeline.prompts.template import TemplateFailure
+from asset_pipeline.prompts.template_words import ProductWords, Variation, Wording
+from asset_pipeline.prompts.variation import check_variations, count_prompts, require_few_enough
 
-_TEMPLATES = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+_CONTENT = (
+    "sku",
+    "asset_type",
+    "locale",
+    "variation",
+    "text",
+    "negative_text",
+    "width",
+    "height",
+    "parameters",
+)
+"""What a prompt is named by, besides its references and what a text model answered, if one was asked."""
 
 
 class _Frozen(BaseModel):
@@ -36,6 +44,7 @@ class Prompt(_Frozen):
     words_locale: str
     """The locale whose words were used; another one where the product has none of its own."""
     variation: dict[str, str]
+    """The names of the values that were chosen, the same in all locales."""
     text: str
     negative_text: str
     width: int
@@ -43,6 +52,12 @@ class Prompt(_Frozen):
     parameters: dict[str, Any]
     references: tuple[Photograph, ...]
     template_sha256: str
+    overlay_text: str = ""
+    """What is set on the picture later; no model sees it."""
+    fallbacks: tuple[str, ...] = ()
+    """What is not in the locale's own words, and whose it is in: ``template: default``."""
+    steps: tuple[str, ...] = ()
+    """The ids of the text models' answers that the words were written with."""
 
 
 class PromptFailure(_Frozen):
@@ -55,12 +70,21 @@ class PromptFailure(_Frozen):
     feed: str
     row: int
     reason: str
+    line: int | None = None
+    """The line of the template."""
+    variable: str | None = None
+    """The word that is missing, as the template calls it: ``product.attributes.colour``."""
+    code: str = "template"
+    """What kind of reason, to count and filter by: ``template``, ``policy``, ``duplicate``, ``too_long``,
+    ``text_model``."""
+    rule: str = ""
+    """The policy's rule that the words break, if they break one."""
 
 
 def write_prompts(
     products: Mapping[str, Product], campaign: Campaign, asset_types: Mapping[str, AssetType], brand: Brand
 ) -> Iterator[Prompt | PromptFailure]:
-    """Every prompt of a campaign: product × asset type × locale × variation.
+    """Every prompt of a campaign: product × asset type × locale × variation, one after the other.
 
     Args:
         products: the products that the campaign selects, by the hash of their facts.
@@ -69,119 +93,74 @@ def write_prompts(
         brand: the words of the brand.
 
     Raises:
-        InvalidFile: a template is not valid, or the campaign varies what no asset type declares.
+        InvalidFile: before the first one: a template is not valid, the campaign varies what no asset type
+            declares, or comes to more prompts than it may.
     """
     check_variations(campaign, asset_types)
-    for (name, asset_type), (fact, product) in itertools.product(asset_types.items(), products.items()):
-        wording = _Wording(name, asset_type, campaign, brand)
-        for locale, variation in itertools.product(campaign.locales, variations(campaign, asset_type)):
-            yield wording.write(fact, product, locale, variation)
-
-
-def variations(campaign: Campaign, asset_type: AssetType) -> list[dict[str, str]]:
-    """The combinations of words that the campaign varies for this asset type; defaults elsewhere."""
-    choices = [
-        [(name, value) for value in campaign.variations.get(name, (default,))]
-        for name, default in asset_type.variables.items()
+    require_few_enough(count_prompts(len(products), campaign, asset_types), campaign)
+    wordings = [
+        [Wording.of(name, asset_type, campaign, brand, locale) for locale in campaign.locales]
+        for name, asset_type in asset_types.items()
     ]
-    return [dict(combination) for combination in itertools.product(*choices)]
+    return (
+        _write(fact, product, wording, words, variation)
+        for in_locales in wordings
+        for fact, product in products.items()
+        for wording in in_locales
+        for words in (wording.words_of(product),)
+        for variation in wording.variations
+    )
 
 
-def check_variations(campaign: Campaign, asset_types: Mapping[str, AssetType]) -> None:
-    """Refuse a campaign that varies something that none of its asset types has a place for."""
-    declared = {name for asset_type in asset_types.values() for name in asset_type.variables}
-    unknown = sorted(campaign.variations.keys() - declared)
-    if unknown:
-        raise InvalidFile(
-            f"variations: {', '.join(unknown)}: declared by none of the campaign's asset types "
-            f"(they declare: {', '.join(sorted(declared)) or 'nothing'})"
-        )
+def prompt_id_of(prompt: Prompt) -> str:
+    """The id that a prompt's content gives it."""
+    return _id_of(dict(prompt))
 
 
-@dataclass(frozen=True)
-class _Wording:
-    """What the prompts of one asset type in one campaign have in common."""
-
-    name: str
-    asset_type: AssetType
-    campaign: Campaign
-    brand: Brand
-
-    def write(
-        self, fact: str, product: Product, locale: str, variation: dict[str, str]
-    ) -> Prompt | PromptFailure:
-        identity: dict[str, Any] = {
-            "sku": product.sku,
-            "asset_type": self.name,
-            "locale": locale,
-            "variation": variation,
-        }
-        words = self._words(product, locale, variation)
-        kind = self.asset_type
-        try:
-            text = _render(f"asset type {self.name}: template", kind.template, words)
-            negative_text = _render(
-                f"asset type {self.name}: negative_template", kind.negative_template, words
-            )
-        except (jinja2.UndefinedError, SecurityError) as error:
-            return PromptFailure(**identity, feed=product.feed, row=product.row, reason=f"template: {error}")
-        if not text:
-            return PromptFailure(**identity, feed=product.feed, row=product.row, reason="the prompt is empty")
-        content = identity | {
-            "text": text,
-            "negative_text": negative_text,
-            "width": kind.width,
-            "height": kind.height,
-            "parameters": kind.parameters,
-            "references": _references(product.photographs, kind),
-        }
-        named = content | {
-            "references": [(picture.role, picture.sha256) for picture in content["references"]]
-        }
-        return Prompt(
-            prompt_id=identifier("p", named),
-            product_fact_sha256=fact,
-            words_locale=product.words_locale(locale),
-            template_sha256=kind.words_sha256,
-            **content,
-        )
-
-    def _words(self, product: Product, locale: str, variation: Mapping[str, str]) -> dict[str, Any]:
-        """What a template may say; plain values only, so that no template reaches Python."""
-        text = product.text(locale)
-        described = {
-            "name": text.name,
-            "description": text.description,
-            "sku": product.sku,
-            "brand": product.brand or "",
-            "category": product.categories[0] if product.categories else "",
-            "categories": list(product.categories),
-            "price": product.price or "",
-            "currency": product.currency or "",
-            "attributes": dict(product.attributes),
-        }
-        return {
-            "product": described,
-            "brand": self.brand.model_dump(mode="json"),
-            "locale": locale,
-            "campaign": {"title": self.campaign.title, **self.campaign.variables},
-            **variation,
-        }
+def _id_of(content: Mapping[str, Any]) -> str:
+    named = {name: content[name] for name in _CONTENT}
+    named["references"] = [(picture.role, picture.sha256) for picture in content["references"]]
+    if content["steps"]:
+        named["steps"] = content["steps"]
+    return identifier("p", named)
 
 
-def _references(photographs: Sequence[Photograph], asset_type: AssetType) -> tuple[Photograph, ...]:
-    order = {role: place for place, role in enumerate(asset_type.references)}
-    wanted = [photograph for photograph in photographs if photograph.role in order]
-    return tuple(sorted(wanted, key=lambda photograph: (order[photograph.role], photograph.reference)))
-
-
-def _render(where: str, template: str, words: Mapping[str, Any]) -> str:
-    return " ".join(_compiled(where, template).render(words).split())
-
-
-@lru_cache(maxsize=256)
-def _compiled(where: str, template: str) -> jinja2.Template:
+def _write(
+    fact: str, product: Product, wording: Wording, words: ProductWords, variation: Variation
+) -> Prompt | PromptFailure:
+    kind = wording.asset_type
+    identity: dict[str, Any] = {
+        "sku": product.sku,
+        "asset_type": wording.name,
+        "locale": wording.locale,
+        "variation": variation.names,
+    }
     try:
-        return _TEMPLATES.from_string(template)
-    except jinja2.TemplateSyntaxError as error:
-        raise InvalidFile(f"{where}, its line {error.lineno}: {error.message}") from error
+        text, negative_text, overlay_text = wording.write(words, variation)
+    except TemplateFailure as failure:
+        return PromptFailure(
+            **identity,
+            feed=product.feed,
+            row=product.row,
+            reason=str(failure),
+            line=failure.line,
+            variable=failure.variable,
+        )
+    content = identity | {
+        "text": text,
+        "negative_text": negative_text,
+        "width": kind.width,
+        "height": kind.height,
+        "parameters": kind.parameters,
+        "references": words.references,
+        "overlay_text": overlay_text,
+        "steps": (),
+    }
+    return Prompt(
+        prompt_id=_id_of(content),
+        product_fact_sha256=fact,
+        words_locale=words.locale,
+        template_sha256=wording.template_sha256,
+        fallbacks=words.fallbacks + variation.fallbacks,
+        **content,
+    )

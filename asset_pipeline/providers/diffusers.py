@@ -73,6 +73,10 @@ class Diffusers:
         order = _order(asked, _blank, lambda picture: picture.pixels[..., 0])
         self._engine.check(order.settings, order.drawing)
 
+    def tokens(self, parameters: Mapping[str, Any], text: str) -> tuple[int, int]:
+        """How many tokens a prompt is, and how many the model reads. Raises as `check` does."""
+        return self._engine.tokens(Settings.of(parameters), text)
+
     def render(
         self, batch: Sequence[Asked], open_reference: OpenReference
     ) -> Iterator[tuple[Asked, Rendered | ProviderError]]:

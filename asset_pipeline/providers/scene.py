@@ -161,6 +161,10 @@ class Scene:
             }
         self._engine.check(settings, _drawing(asked.request, settings, blank))
 
+    def tokens(self, parameters: Mapping[str, Any], text: str) -> tuple[int, int]:
+        """How many tokens a prompt is, and how many the model reads. Raises as `check` does."""
+        return self._engine.tokens(_parsed(parameters)[1], text)
+
     def render(
         self, batch: Sequence[Asked], open_reference: OpenReference
     ) -> Iterator[tuple[Asked, Rendered | ProviderError]]:

@@ -28,7 +28,7 @@ ENDED = "ended"
 
 
 class Worker(BaseModel):
-    """A process that makes images."""
+    """A process that claims work: it makes images, or asks text models."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

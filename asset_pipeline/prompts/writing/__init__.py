@@ -1,0 +1,1 @@
+"""Words that a text model writes from templates' drafts: optional, cached by content, each answer a fact."""

@@ -1,0 +1,1 @@
+"""One way of speaking to text models to a file."""
