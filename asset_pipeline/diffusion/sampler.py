@@ -59,7 +59,7 @@ class _Measured:
 
 
 class Sampler:
-    """Keeps one pipeline in memory and samples with it. Not safe for threads: the engine has the lock."""
+    """Keeps one pipeline in memory and samples with it. Not safe for threads: the engine has one for it."""
 
     def __init__(self, checkpoints: Checkpoints, *, batching: bool | None) -> None:
         # What the libraries warn of is checked or refused here; else they would warn once for each picture.
