@@ -334,6 +334,15 @@ def test_what_is_stored_is_what_was_rendered(store: Store) -> None:
 # Interruptions
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """A shell that starts the tests in its background has interrupts ignored, and its children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize("size", [1, 8])
 def test_an_interrupted_run_finishes_what_was_rendered_and_begins_nothing_new(
     store: Store, size: int
