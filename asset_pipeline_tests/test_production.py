@@ -336,7 +336,7 @@ def test_what_is_stored_is_what_was_rendered(store: Store) -> None:
 
 @pytest.fixture
 def _interruptible() -> Iterator[None]:
-    """A shell that starts the tests in its background has interrupts ignored, and its children inherit that."""
+    """A shell that starts the tests in its background has them ignore interrupts."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
