@@ -111,6 +111,13 @@ def test_an_animated_photograph_is_one_photograph(tmp_path: Path) -> None:
     assert (photograph.media_type, photograph.width, photograph.height) == ("image/gif", 9, 7)
 
 
+def test_a_header_of_two_hundred_thousand_cells_is_read_like_any_other(tmp_path: Path) -> None:
+    names = ",".join(f"c{number}" for number in range(200_000))  # looked up one by one this takes an hour
+    reading = read(tmp_path, f"sku,name,{names},c7\nM1,Mug\n")
+    assert only(reading).sku == "M1"
+    assert codes(reading) == {"repeated_column": 1, "too_few_cells": 1}
+
+
 def test_ten_megabytes_in_a_cell_beside_two_hundred_columns_are_read(tmp_path: Path) -> None:
     header = ",".join(["sku", "name", "description", *(f"c{number}" for number in range(200))])
     long = "soft and warm " * (10 * 2**20 // 14)

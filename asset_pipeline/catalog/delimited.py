@@ -171,12 +171,12 @@ def _with_whole_entities(record: Sequence[str]) -> list[str]:
 def _columns(header: Sequence[str]) -> tuple[tuple[str, ...], list[Remark]]:
     """Column names, each once: a repeated one gets its place, one without a name is called by it."""
     names: list[str] = []
+    known: set[str] = set()
     remarks: list[Remark] = []
     trimmed = [" ".join(cell.replace("\ufeff", "").split()) for cell in header]
     while trimmed and not trimmed[-1]:
         trimmed.pop()  # the delimiter at the end of every line of many exports
     for place, name in enumerate(trimmed, start=1):
-        known = {column.casefold() for column in names}
         if name.casefold() in known:
             remarks.append(
                 Remark(
@@ -189,6 +189,7 @@ def _columns(header: Sequence[str]) -> tuple[tuple[str, ...], list[Remark]]:
             names.append(f"{name} (column {place})")
         else:
             names.append(name or f"column {place}")
+        known.add(names[-1].casefold())
     return tuple(names), remarks
 
 
