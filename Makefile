@@ -30,6 +30,7 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/generation_loop.py
 	$(BIN)/python benchmarks/feeds.py
 	$(BIN)/python benchmarks/feed_fuzz.py --feeds 10000
+	$(BIN)/python benchmarks/prompts.py
 
 # The sample catalog's photographs, rendered anew.
 sample: $(VENV)/installed
