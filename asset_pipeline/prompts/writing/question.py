@@ -28,7 +28,7 @@ class _Frozen(BaseModel):
 
 
 class TextClaim(_Frozen):
-    """Who asks a question, in which campaign, for the how manieth time."""
+    """Who asks a question, for which campaign, and which attempt at it this is."""
 
     question_id: str
     attempt: int
