@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from asset_pipeline.catalog.formats.reading import read_sheet
 from asset_pipeline.catalog.product import Product
 from asset_pipeline.catalog.reader import DIALECTS, CatalogReading, read_catalog
-from asset_pipeline.catalog.reading import read_sheet
 from asset_pipeline_tests.feed_forms import Delimited, Form, Json, Place, form_of
 from asset_pipeline_tests.test_catalog import picture
 

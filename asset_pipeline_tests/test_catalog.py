@@ -18,12 +18,13 @@ from PIL import Image
 from asset_pipeline.catalog import checks
 from asset_pipeline.catalog.asset import catalog
 from asset_pipeline.catalog.feed import Feed, account
+from asset_pipeline.catalog.formats.reading import read_sheet
+from asset_pipeline.catalog.formats.rows import NoProduct, Row
 from asset_pipeline.catalog.hygiene import plain_text
 from asset_pipeline.catalog.markup import without_markup
 from asset_pipeline.catalog.price import decimal_mark, read_price
 from asset_pipeline.catalog.product import Finding, Product
 from asset_pipeline.catalog.reader import CatalogReading, catalog_fingerprint, feed_hashes, read_catalog
-from asset_pipeline.catalog.reading import read_sheet
 from asset_pipeline.catalog.records import (
     FEEDS,
     FINDINGS,
@@ -36,7 +37,6 @@ from asset_pipeline.catalog.records import (
 )
 from asset_pipeline.catalog.remote.photograph import FetchRules
 from asset_pipeline.catalog.report import hygiene_report
-from asset_pipeline.catalog.rows import NoProduct, Row
 from asset_pipeline.errors import UnreadableFeed
 from asset_pipeline.fingerprint import fingerprint, sha256_of
 from asset_pipeline.store.store import Store

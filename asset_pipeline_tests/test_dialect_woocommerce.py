@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from asset_pipeline.catalog.dialects import woocommerce
+from asset_pipeline.catalog.formats.reading import read_sheet
+from asset_pipeline.catalog.formats.rows import Row
 from asset_pipeline.catalog.product import Product
 from asset_pipeline.catalog.reader import CatalogReading, recognise
-from asset_pipeline.catalog.reading import read_sheet
-from asset_pipeline.catalog.rows import Row
 from asset_pipeline_tests.dialect_promises import DialectPromises
 from asset_pipeline_tests.test_catalog import codes, finding, only, picture, read, write
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from asset_pipeline.catalog.formats.rows import Level
 from asset_pipeline.catalog.product import Finding
 from asset_pipeline.catalog.reader import CatalogReading, read_catalog
 from asset_pipeline.catalog.records import load_feeds, load_findings, record_catalog
 from asset_pipeline.catalog.report import MOST_FINDINGS, hygiene_report
-from asset_pipeline.catalog.rows import Level
 from asset_pipeline.store.store import Store
 from asset_pipeline_tests.test_catalog import picture, write
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asset_pipeline.catalog import compressed
+from asset_pipeline.catalog.formats import compressed
+from asset_pipeline.catalog.formats.reading import read_sheet
+from asset_pipeline.catalog.formats.rows import Row
 from asset_pipeline.catalog.reader import read_catalog
-from asset_pipeline.catalog.reading import read_sheet
-from asset_pipeline.catalog.rows import Row
 from asset_pipeline.errors import UnreadableFeed
 from asset_pipeline_tests.test_catalog import cells, codes, finding, only, read, rows, write
 from asset_pipeline_tests.test_dialect_google_merchant import RSS

@@ -6,9 +6,9 @@ from pathlib import Path
 from asset_pipeline.audit.ledger import first_line, short
 from asset_pipeline.audit.made import stored_bytes
 from asset_pipeline.audit.story import Link
+from asset_pipeline.catalog.formats.reading import read_sheet
+from asset_pipeline.catalog.formats.rows import Row
 from asset_pipeline.catalog.product import Product
-from asset_pipeline.catalog.reading import read_sheet
-from asset_pipeline.catalog.rows import Row
 from asset_pipeline.errors import InvalidFile, UnreadableFeed
 from asset_pipeline.prompts.asset_type import load_asset_types
 from asset_pipeline.prompts.prompt import Prompt

@@ -6,8 +6,8 @@ from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row
 from asset_pipeline.catalog.product import PhotographRole
-from asset_pipeline.catalog.rows import NoProduct, Remark, Row
 
 _ROLES: dict[str, PhotographRole] = {
     "-side": "side", "-top": "top", "-detail": "detail", "-logo": "logo", "-style": "style"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from asset_pipeline.catalog.dialect import Draft
-from asset_pipeline.catalog.rows import NoProduct, Remark
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark
 
 
 def settle_duplicates(drafts: Iterable[tuple[str, Draft]]) -> Iterator[tuple[str, Draft | NoProduct]]:

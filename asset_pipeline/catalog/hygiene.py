@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from asset_pipeline.catalog.dialect import Draft
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark
 from asset_pipeline.catalog.markup import without_markup
 from asset_pipeline.catalog.price import DecimalMark, read_price
-from asset_pipeline.catalog.rows import NoProduct, Remark
 
 LONGEST_SKU = 100
 NUMBER_FIELDS = frozenset({"gtin", "ean", "ean13", "upc", "isbn", "barcode", "mpn", "gtin13", "gtin14"})

@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict
 
 from asset_pipeline.catalog.dialect import PhotographReference
+from asset_pipeline.catalog.formats.rows import Remark
 from asset_pipeline.catalog.picture_file import LARGEST_FILE, TOO_LARGE, PictureFile, keep_picture
 from asset_pipeline.catalog.product import Photograph
 from asset_pipeline.catalog.remote.photograph import shown_url
-from asset_pipeline.catalog.rows import Remark
 from asset_pipeline.errors import UnreadablePicture
 from asset_pipeline.store.images import Images
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from asset_pipeline.catalog.rows import Remark, cell_text
+from asset_pipeline.catalog.formats.rows import Remark, cell_text
 
 DecimalMark = Literal[".", ","]
 

@@ -25,6 +25,8 @@ from asset_pipeline.catalog.dialects import (
 )
 from asset_pipeline.catalog.duplicates import settle_duplicates
 from asset_pipeline.catalog.feed import Feed, account
+from asset_pipeline.catalog.formats.reading import read_sheet
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row, Sheet
 from asset_pipeline.catalog.hygiene import clean
 from asset_pipeline.catalog.photographs import (
     FOLDER,
@@ -38,9 +40,7 @@ from asset_pipeline.catalog.photographs import (
 from asset_pipeline.catalog.picture_file import PictureFile
 from asset_pipeline.catalog.price import decimal_mark
 from asset_pipeline.catalog.product import Finding, Product, Text
-from asset_pipeline.catalog.reading import read_sheet
 from asset_pipeline.catalog.remote.photograph import RemotePhotograph, remark_on
-from asset_pipeline.catalog.rows import NoProduct, Remark, Row, Sheet
 from asset_pipeline.catalog.variants import merge_variants
 from asset_pipeline.errors import UnreadableFeed
 from asset_pipeline.fingerprint import fingerprint, sha256_of

@@ -8,10 +8,10 @@ from functools import cache
 import jinja2
 
 from asset_pipeline.catalog.feed import Feed
+from asset_pipeline.catalog.formats.rows import Level
 from asset_pipeline.catalog.product import Finding
 from asset_pipeline.catalog.reader import CatalogReading
 from asset_pipeline.catalog.report_page import PAGE
-from asset_pipeline.catalog.rows import Level
 from asset_pipeline.catalog.summary import LEVELS, count_findings, worst_first
 
 MOST_FINDINGS = 5_000

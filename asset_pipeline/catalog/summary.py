@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from asset_pipeline.catalog.feed import Feed
+from asset_pipeline.catalog.formats.rows import Level
 from asset_pipeline.catalog.product import Finding
 from asset_pipeline.catalog.reader import CatalogReading
-from asset_pipeline.catalog.rows import Level
 
 WORST = 30
 LEVELS: tuple[Level, ...] = ("refused", "warning", "repaired", "note")

@@ -22,9 +22,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from asset_pipeline.catalog.dialect import Detail, Draft, PhotographReference, photographs_from
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row, cell_text
 from asset_pipeline.catalog.locales import UNDETERMINED, locale_of
 from asset_pipeline.catalog.price import CURRENCIES
-from asset_pipeline.catalog.rows import NoProduct, Remark, Row, cell_text
 
 NAME = "akeneo"
 

@@ -17,8 +17,8 @@ from dataclasses import replace
 from typing import Any
 
 from asset_pipeline.catalog.dialect import Detail, Draft, PhotographReference, photographs_from
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row, cell_text
 from asset_pipeline.catalog.locales import UNDETERMINED, locale_of
-from asset_pipeline.catalog.rows import NoProduct, Remark, Row, cell_text
 
 NAME = "berkeley_objects"
 

@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 from asset_pipeline.catalog.dialect import Draft, PhotographReference, photographs_from
+from asset_pipeline.catalog.formats.rows import Row, cell_text
 from asset_pipeline.catalog.locales import UNDETERMINED, locale_of
-from asset_pipeline.catalog.rows import Row, cell_text
 
 NAME = "google_merchant"
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from asset_pipeline.catalog.dialect import Detail, Draft, PhotographReference, photographs_from
-from asset_pipeline.catalog.rows import NoProduct, Remark, Row
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row
 
 NAME = "magento"
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from asset_pipeline.catalog.dialect import Draft, photographs_from
-from asset_pipeline.catalog.rows import Row, cell_text
+from asset_pipeline.catalog.formats.rows import Row, cell_text
 
 NAME = "own"
 

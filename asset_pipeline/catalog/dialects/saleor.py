@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from asset_pipeline.catalog.dialect import Detail, Draft, photographs_from
-from asset_pipeline.catalog.rows import NoProduct, Remark, Row, cell_text
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row, cell_text
 
 NAME = "saleor"
 

@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 from asset_pipeline.catalog.dialect import Detail, Draft, PhotographReference, photographs_from
-from asset_pipeline.catalog.json_ld import language, types
+from asset_pipeline.catalog.formats.json_ld import language, types
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row, cell_text
 from asset_pipeline.catalog.locales import UNDETERMINED, locale_of
-from asset_pipeline.catalog.rows import NoProduct, Remark, Row, cell_text
 
 NAME = "schema_org"
 

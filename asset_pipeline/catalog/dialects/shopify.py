@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from asset_pipeline.catalog.dialect import Detail, Draft, PhotographReference, photographs_from
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row
 from asset_pipeline.catalog.hygiene import LONGEST_SKU, plain_text
-from asset_pipeline.catalog.rows import NoProduct, Remark, Row
 from asset_pipeline.fingerprint import sha256_of
 
 NAME = "shopify"

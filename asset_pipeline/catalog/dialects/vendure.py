@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from asset_pipeline.catalog.dialect import Draft, photographs_from
-from asset_pipeline.catalog.rows import NoProduct, Remark, Row
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row
 
 NAME = "vendure"
 

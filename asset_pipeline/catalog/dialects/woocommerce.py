@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from asset_pipeline.catalog.dialect import Detail, Draft, photographs_from
-from asset_pipeline.catalog.rows import NoProduct, Remark, Row
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row
 
 NAME = "woocommerce"
 

@@ -11,8 +11,8 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from asset_pipeline.catalog.formats.rows import Remark
 from asset_pipeline.catalog.picture_file import LARGEST_FILE, PictureFile
-from asset_pipeline.catalog.rows import Remark
 from asset_pipeline.checkpoints.sources import is_on
 from asset_pipeline.errors import InvalidFile
 from asset_pipeline.fingerprint import sha256_of

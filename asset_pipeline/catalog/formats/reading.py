@@ -13,12 +13,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from asset_pipeline.catalog.compressed import MARK, unpacked
-from asset_pipeline.catalog.delimited import read_delimited
-from asset_pipeline.catalog.encoding import Encoding, find_encoding
-from asset_pipeline.catalog.json_ld import nodes
-from asset_pipeline.catalog.rows import NoProduct, Remark, Row, Sheet, is_blank
-from asset_pipeline.catalog.xml_records import read_records
+from asset_pipeline.catalog.formats.compressed import MARK, unpacked
+from asset_pipeline.catalog.formats.delimited import read_delimited
+from asset_pipeline.catalog.formats.encoding import Encoding, find_encoding
+from asset_pipeline.catalog.formats.json_ld import nodes
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row, Sheet, is_blank
+from asset_pipeline.catalog.formats.xml_records import read_records
 from asset_pipeline.errors import UnreadableFeed
 from asset_pipeline.fingerprint import fingerprint
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import charset_normalizer
 
-from asset_pipeline.catalog.rows import Remark
+from asset_pipeline.catalog.formats.rows import Remark
 from asset_pipeline.errors import UnreadableFeed
 
 _MARKS = (

@@ -20,7 +20,7 @@ from typing import Any, TextIO
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import ParseError, XMLParser
 
-from asset_pipeline.catalog.rows import Remark
+from asset_pipeline.catalog.formats.rows import Remark
 from asset_pipeline.errors import UnreadableFeed
 
 LANGUAGE = "xml:lang"

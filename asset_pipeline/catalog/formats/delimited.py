@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from asset_pipeline.catalog.rows import NoProduct, Remark, Row, Sheet
+from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row, Sheet
 from asset_pipeline.errors import UnreadableFeed
 from asset_pipeline.fingerprint import fingerprint
 
