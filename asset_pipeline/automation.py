@@ -13,8 +13,9 @@ from pydantic import BaseModel
 
 from asset_pipeline.campaign.brief import campaign_ids
 from asset_pipeline.campaign.partitions import campaigns
+from asset_pipeline.catalog.feed_files import catalog_fingerprint
 from asset_pipeline.catalog.product import Product
-from asset_pipeline.catalog.reader import catalog_fingerprint, read_catalog
+from asset_pipeline.catalog.reader import read_catalog
 from asset_pipeline.catalog.records import load_photograph_files, recorded_photographs
 from asset_pipeline.errors import PipelineError
 from asset_pipeline.fingerprint import fingerprint

@@ -18,13 +18,14 @@ from PIL import Image
 from asset_pipeline.catalog import checks
 from asset_pipeline.catalog.asset import catalog
 from asset_pipeline.catalog.feed import Feed, account
+from asset_pipeline.catalog.feed_files import catalog_fingerprint
 from asset_pipeline.catalog.formats.reading import read_sheet
 from asset_pipeline.catalog.formats.rows import NoProduct, Row
 from asset_pipeline.catalog.hygiene import plain_text
 from asset_pipeline.catalog.markup import without_markup
 from asset_pipeline.catalog.price import decimal_mark, read_price
 from asset_pipeline.catalog.product import Finding, Product
-from asset_pipeline.catalog.reader import CatalogReading, catalog_fingerprint, feed_hashes, read_catalog
+from asset_pipeline.catalog.reader import CatalogReading, read_catalog
 from asset_pipeline.catalog.records import (
     FEEDS,
     FINDINGS,
@@ -683,7 +684,7 @@ def test_the_folders_fingerprint_changes_with_every_feed_and_photograph(tmp_path
 
 def test_feeds_are_hashed_by_content(tmp_path: Path) -> None:
     write(tmp_path, a__csv=TWO_MUGS, **{"images/mug__png": picture()})
-    assert feed_hashes(tmp_path) == {"a.csv": sha256_of(TWO_MUGS.encode())}
+    assert [feed.sha256 for feed in read_catalog(tmp_path).feeds] == [sha256_of(TWO_MUGS.encode())]
 
 
 # --- the books

@@ -4,12 +4,12 @@ Feeds lie in the folder or one level below it. One that cannot be read never sto
 wrong never stops the rows that are right, and every row is accounted for.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asset_pipeline.catalog.books import Books
 from asset_pipeline.catalog.dialect import Detail, Dialect, Draft, PhotographReference
 from asset_pipeline.catalog.dialects import (
     akeneo,
@@ -24,12 +24,12 @@ from asset_pipeline.catalog.dialects import (
     woocommerce,
 )
 from asset_pipeline.catalog.duplicates import settle_duplicates
-from asset_pipeline.catalog.feed import Feed, account
+from asset_pipeline.catalog.feed import Feed
+from asset_pipeline.catalog.feed_files import find_feeds
 from asset_pipeline.catalog.formats.reading import read_sheet
 from asset_pipeline.catalog.formats.rows import NoProduct, Remark, Row, Sheet
 from asset_pipeline.catalog.hygiene import clean
 from asset_pipeline.catalog.photographs import (
-    FOLDER,
     Found,
     PhotographFile,
     Remote,
@@ -43,7 +43,7 @@ from asset_pipeline.catalog.product import Finding, Product, Text
 from asset_pipeline.catalog.remote.photograph import RemotePhotograph, remark_on
 from asset_pipeline.catalog.variants import merge_variants
 from asset_pipeline.errors import UnreadableFeed
-from asset_pipeline.fingerprint import fingerprint, sha256_of
+from asset_pipeline.fingerprint import sha256_of
 from asset_pipeline.store.images import Images
 
 DIALECTS: tuple[Dialect, ...] = (
@@ -59,13 +59,6 @@ DIALECTS: tuple[Dialect, ...] = (
     own,
 )
 """Asked in this order whether a feed is theirs."""
-
-_FEED_SUFFIXES = ".csv .json .jsonld .jsonl .ndjson .parquet .pq .tsv .txt .xml"
-_FEEDS = frozenset(_FEED_SUFFIXES.split())
-_COMPRESSED = ".gz"
-_IMAGE_SUFFIXES = ".avif .bmp .gif .heic .heif .jpe .jpeg .jpg .jxl .png .psd .svg .tif .tiff .webp"
-_IMAGES = frozenset(_IMAGE_SUFFIXES.split())
-_NOT_FEEDS = ("readme", "license", "licence", "notice", "changelog")
 
 
 @dataclass(frozen=True)
@@ -87,59 +80,6 @@ class CatalogReading:
 
 KnownByUrl = Callable[[Iterable[str]], Mapping[str, RemotePhotograph]]
 """Gives what is known of the photographs at some URLs, after asking for them or without."""
-
-
-@dataclass
-class _Books:
-    """What became of a feed's rows so far."""
-
-    file: str
-    sha256: str | None = None
-    dialect: str | None = None
-    error: str | None = None
-    rows: list[int] = field(default_factory=list)
-    drafts: list[Draft] = field(default_factory=list)
-    details: list[int] = field(default_factory=list)
-    refused: list[int] = field(default_factory=list)
-    skipped: list[int] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-
-    def note(self, remark: Remark, row: int | None = None, sku: str | None = None) -> None:
-        self.findings.append(
-            Finding(
-                feed=self.file,
-                row=row,
-                sku=sku,
-                field=remark.field,
-                level=remark.level,
-                code=remark.code,
-                message=remark.message,
-            )
-        )
-
-    def drop(self, answer: NoProduct) -> None:
-        (self.refused if answer.remark.level == "refused" else self.skipped).append(answer.row)
-        self.note(answer.remark, answer.row, answer.sku)
-
-    def fail(self, code: str, reason: str) -> None:
-        """Take nothing from the feed: its rows are refused as far as they were read."""
-        self.error = reason
-        self.refused, self.drafts, self.details, self.skipped = list(self.rows), [], [], []
-        self.findings.clear()
-        self.note(Remark("refused", code, reason))
-
-    def closed(self) -> Feed:
-        counts = account(
-            self.rows,
-            products=[draft.row for draft in self.drafts],
-            variants=[row for draft in self.drafts for row in draft.variant_rows],
-            details=self.details,
-            refused=self.refused,
-            skipped=self.skipped,
-        )
-        return Feed.model_validate(
-            {"file": self.file, "sha256": self.sha256, "dialect": self.dialect, "error": self.error, **counts}
-        )
 
 
 def read_catalog(
@@ -186,49 +126,6 @@ def read_catalog(
     )
 
 
-def find_feeds(folder: Path) -> tuple[list[str], list[Finding]]:
-    """The feeds of a folder relative to it, in name order, and findings for files that nobody reads."""
-    feeds, others = [], []
-    for path in _files(folder):
-        relative = path.relative_to(folder).as_posix()
-        suffix = path.suffix.lower()
-        if suffix in _IMAGES or path.name.lower().startswith(_NOT_FEEDS) or suffix == ".md":
-            continue
-        if suffix == _COMPRESSED:
-            suffix = path.with_suffix("").suffix.lower()
-        is_near = len(path.relative_to(folder).parts) <= 2 and path.parent.name != FOLDER  # noqa: PLR2004 - one level
-        if suffix in _FEEDS and is_near:
-            feeds.append(relative)
-        elif suffix in _FEEDS and path.parent.name != FOLDER:
-            others.append(
-                _not_read(relative, "too_deep", "feeds lie in the catalog folder or one level below it")
-            )
-        else:
-            others.append(
-                _not_read(
-                    relative, "unknown_file", "not a CSV, JSON, XML or Parquet file; save it as one of these"
-                )
-            )
-    return feeds, others
-
-
-def catalog_fingerprint(folder: Path) -> str:
-    """A cheap hash that changes when a feed or photograph does: names, sizes and times, no contents."""
-    states = []
-    for path in _files(folder):
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue
-        states.append([path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns])
-    return fingerprint(states)
-
-
-def feed_hashes(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every feed's bytes, by its path relative to the folder."""
-    return {feed: sha256_of((folder / feed).read_bytes()) for feed in find_feeds(folder)[0]}
-
-
 def recognise(columns: Sequence[str]) -> Dialect:
     """The dialect of a feed with these columns.
 
@@ -245,17 +142,8 @@ def recognise(columns: Sequence[str]) -> Dialect:
     return dialect
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """All files below a folder that are not hidden, in name order; links to folders are not followed."""
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, name) for name in names if not name.startswith((".", "~$"))]
-    return iter(sorted(found))
-
-
-def _read_feed(folder: Path, file: str) -> _Books:
-    books = _Books(file)
+def _read_feed(folder: Path, file: str) -> Books:
+    books = Books(file)
     try:
         data = (folder / file).read_bytes()
         books.sha256 = sha256_of(data)
@@ -281,7 +169,7 @@ def _read_feed(folder: Path, file: str) -> _Books:
     return books
 
 
-def _rows(sheet: Sheet, books: _Books) -> Iterator[Row]:
+def _rows(sheet: Sheet, books: Books) -> Iterator[Row]:
     """The rows that a dialect can read anything from; the others go straight into the books."""
     for row in sheet.rows:
         if isinstance(row, NoProduct):
@@ -295,7 +183,7 @@ def _rows(sheet: Sheet, books: _Books) -> Iterator[Row]:
             books.skipped.append(row.number)
 
 
-def _settle(books: Sequence[_Books]) -> None:
+def _settle(books: Sequence[Books]) -> None:
     """Give every SKU to one row of the catalog, then make one product of variants that look alike."""
     by_file = {each.file: each for each in books}
     claims = [(each.file, draft) for each in books for draft in each.drafts]
@@ -333,7 +221,7 @@ class _Album:
         return (None, file) if isinstance(file, Remark) else (file.picture, None)
 
 
-def _find_photographs(books: _Books, shelf: Shelf) -> list[_Sightings]:
+def _find_photographs(books: Books, shelf: Shelf) -> list[_Sightings]:
     found = []
     for draft in books.drafts:
         sightings: _Sightings = []
@@ -349,7 +237,7 @@ def _find_photographs(books: _Books, shelf: Shelf) -> list[_Sightings]:
     return found
 
 
-def _product(books: _Books, draft: Draft, sightings: _Sightings, album_of_all: _Album) -> Product:
+def _product(books: Books, draft: Draft, sightings: _Sightings, album_of_all: _Album) -> Product:
     usable: list[tuple[PhotographReference, PictureFile]] = []
     is_waited_for = False
     for reference, place in sightings:
@@ -384,7 +272,3 @@ def _product(books: _Books, draft: Draft, sightings: _Sightings, album_of_all: _
 _NO_PHOTOGRAPH = Remark(
     "warning", "no_photograph", "no photograph of it can be used; words alone describe it", "photographs"
 )
-
-
-def _not_read(file: str, code: str, message: str) -> Finding:
-    return Finding(feed=file, row=None, sku=None, field=None, level="warning", code=code, message=message)
