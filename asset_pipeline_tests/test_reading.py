@@ -41,6 +41,15 @@ def quickly(seconds: float) -> Iterator[None]:
     assert time.process_time() - started < seconds
 
 
+# --- numbers
+
+
+def test_a_number_beyond_all_use_stays_the_text_that_it_is(tmp_path: Path) -> None:
+    feed = '{"sku": "M1", "name": "Mug", "weight": 1.5E+99999999999999999999, "price": 9.90}\n'
+    product = only(read(tmp_path, feed, "feed.jsonl"))
+    assert (product.price, product.attributes["weight"]) == ("9.90", "1.5E+99999999999999999999")
+
+
 # --- XML
 
 

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
@@ -206,7 +206,7 @@ def _loads(text: str) -> Any:
         ValueError: it is no JSON, or nested deeper than anything a catalog holds.
     """
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+        return json.loads(text, parse_float=_number, parse_constant=_no_number)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -216,6 +216,14 @@ def _loaded(line: str) -> Any:
         return _loads(line.lstrip("\ufeff"))
     except ValueError:
         return None
+
+
+def _number(written: str) -> Decimal | str:
+    """A number as exact as it is written; one whose exponent is beyond all use stays a text."""
+    try:
+        return Decimal(written)
+    except InvalidOperation:
+        return written
 
 
 def _no_number(_name: str) -> None:
