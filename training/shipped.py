@@ -1,6 +1,7 @@
-"""Instead of steps 2 and 3, train the shipped models further: ``python -m training.shipped <models> <work>``.
+"""Instead of steps 2 and 3, train the shipped model further: ``python -m training.shipped <models> <work>``.
 
 Puts the shipped autoencoder, tokenizer, text encoder and denoiser where the training steps look for them.
+Then go on with step 4, or with step 2 if the autoencoder is to learn more too; step 3 would begin anew.
 """
 
 import sys
