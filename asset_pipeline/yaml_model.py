@@ -45,6 +45,24 @@ def read_model(path: Path, model: type[Model]) -> Model:
         raise InvalidFile("\n".join(described)) from error
 
 
+def read_named(path: Path, model: type[Model], called: str) -> Model:
+    """Read the file that somebody meant by its stem, one of those in its folder.
+
+    Args:
+        path: the file.
+        model: what it holds.
+        called: what such a file describes, for the message: ``campaign``.
+
+    Raises:
+        NotFound: there is no such file; the message lists those that exist.
+        InvalidFile: the file is wrong; see `read_model`.
+    """
+    if not path.exists():
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
+        raise NotFound(f"there is no {called} {path.stem!r} in {path.parent} (there are: {known})")
+    return read_model(path, model)
+
+
 def read_folder(folder: Path, model: type[Model]) -> dict[str, Model]:
     """Every ``*.yaml`` of a folder by its stem, in name order.
 

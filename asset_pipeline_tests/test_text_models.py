@@ -30,6 +30,7 @@ from asset_pipeline.prompts.writing.text_model import (
 )
 from asset_pipeline.text_models.openai_compatible import OpenAICompatible
 from asset_pipeline.text_models.replicate import Replicate
+from asset_pipeline.text_models.transport import may_have_key
 from asset_pipeline_tests.text_model_server import TextModelServer, Turn, text_model_server
 
 ROOT = Path(__file__).parent.parent
@@ -462,6 +463,22 @@ def test_a_prediction_is_named_before_it_is_waited_for_and_found_again_by_its_na
     assert len(server.questions) == 1
     with pytest.raises(ProviderError, match="does not know the prediction"):
         model.collect(wanted, "gone")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url", "goes"),
+    [
+        ("https://api.replicate.com/v1", "https://stream.replicate.com/x", True),
+        ("https://api.replicate.com/v1", "http://stream.replicate.com/x", False),
+        ("https://api.replicate.com/v1", "https://replicate.com.evil.net/x", False),
+        ("https://api.replicate.com/v1", "https://evilreplicate.com/x", False),
+        ("https://models.co.uk/v1", "https://models.co.uk/x", True),
+        ("https://models.co.uk/v1", "https://evil.co.uk/x", False),
+        ("http://127.0.0.1:8000/v1", "http://128.0.0.1:8000/x", False),
+    ],
+)
+def test_a_key_leaves_for_no_host_but_the_apis_own(base_url: str, url: str, goes: bool) -> None:
+    assert may_have_key(base_url, url) is goes
 
 
 def test_the_key_goes_to_the_apis_own_domain_alone(server: TextModelServer) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from asset_pipeline.errors import InvalidFile, NotFound
-from asset_pipeline.yaml_model import read_model
+from asset_pipeline.errors import InvalidFile
+from asset_pipeline.yaml_model import read_named
 
 CAMPAIGN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 """What may name a campaign: it is a partition key, a folder name and part of file names."""
@@ -203,11 +203,7 @@ def load_campaign(data: Path, campaign_id: str) -> Campaign:
         NotFound: there is no such campaign; the message lists those that exist.
         InvalidFile: the file or its name is wrong.
     """
-    path = campaign_path(data, campaign_id)
-    if not path.exists():
-        known = ", ".join(campaign_ids(data)) or "none"
-        raise NotFound(f"there is no campaign {campaign_id!r} in {path.parent} (there are: {known})")
-    return read_model(path, Campaign)
+    return read_named(campaign_path(data, campaign_id), Campaign, "campaign")
 
 
 def campaign_ids(data: Path) -> list[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from asset_pipeline.campaign.brief import Campaign
 from asset_pipeline.candidates.request import Profile, Provider
-from asset_pipeline.errors import InvalidFile, NoRoute, NotFound
-from asset_pipeline.yaml_model import read_folder, read_model
+from asset_pipeline.errors import InvalidFile, NoRoute
+from asset_pipeline.yaml_model import read_folder, read_named
 
 
 def load_profile(data: Path, name: str, providers: Mapping[str, Provider]) -> Profile:
@@ -18,10 +18,7 @@ def load_profile(data: Path, name: str, providers: Mapping[str, Provider]) -> Pr
         InvalidFile: the file is wrong, or names a provider that is not there.
     """
     path = data / "profiles" / f"{name}.yaml"
-    if not path.exists():
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
-        raise NotFound(f"there is no model profile {name!r} (there are: {known})")
-    profile = read_model(path, Profile)
+    profile = read_named(path, Profile, "model profile")
     if profile.provider not in providers:
         raise InvalidFile(
             f"{path}: provider: there is no provider {profile.provider!r} (there are: {', '.join(providers)})"

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from asset_pipeline.checkpoints.local_files import Progress, files_below, sha256_of_file, silently
-from asset_pipeline.errors import InvalidFile, NotFound
+from asset_pipeline.errors import InvalidFile
 from asset_pipeline.fingerprint import fingerprint
-from asset_pipeline.yaml_model import read_model
+from asset_pipeline.yaml_model import read_named
 
 ACCEPTED = (".safetensors", ".json", ".txt", ".md", ".model", ".jinja")
 """What a checkpoint's files may end in: tensors without code, plain data, and chat templates, which
@@ -99,11 +99,7 @@ def read_checkpoint(data: Path, name: str) -> Checkpoint:
         NotFound: there is no such file; the message lists those that exist.
         InvalidFile: the file or its name is wrong.
     """
-    path = checkpoint_path(data, name)
-    if not path.exists():
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
-        raise NotFound(f"there is no model {name!r} in {path.parent} (there are: {known})")
-    return read_model(path, Checkpoint)
+    return read_named(checkpoint_path(data, name), Checkpoint, "model")
 
 
 def checkpoint_path(data: Path, name: str) -> Path:

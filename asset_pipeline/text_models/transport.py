@@ -58,6 +58,19 @@ def key_of(profile: TextModelProfile, environ: Mapping[str, str]) -> str | None:
     return key
 
 
+def may_have_key(base_url: str, url: str) -> bool:
+    """Whether the key for an API may go to a URL that the API gave: to its own host, never less protected.
+
+    From ``api.<domain>`` also to other hosts of that domain: Replicate streams from ``stream.replicate.com``.
+    """
+    own, asked = urlsplit(base_url), urlsplit(url)
+    own_host, host = own.hostname or "", asked.hostname or ""
+    is_own = host == own_host
+    if own_host.startswith("api."):
+        is_own = is_own or host.endswith(own_host.removeprefix("api"))
+    return is_own and (own.scheme != "https" or asked.scheme == "https")
+
+
 class Endpoint:
     """The way to one text model for the time of one question. Use it inside `open_endpoint`."""
 
@@ -146,12 +159,7 @@ class Endpoint:
         await asyncio.sleep(seconds)
 
     def _authorisation(self, url: str) -> dict[str, str]:
-        """The key goes to the API's own domain and nowhere else."""
-        own, asked = urlsplit(self._profile.base_url), urlsplit(url)
-        own_host, host = own.hostname or "", asked.hostname or ""
-        domain = own_host.partition(".")[2]
-        is_own = host == own_host or ("." in domain and host.endswith(f".{domain}") and not _is_ip(own_host))
-        if self._key is None or not is_own or (own.scheme == "https" and asked.scheme != "https"):
+        if self._key is None or not may_have_key(self._profile.base_url, url):
             return {}
         return {"Authorization": f"Bearer {self._key}"}
 
@@ -257,7 +265,3 @@ def _pause(headers: httpx.Headers, turn: int) -> float:
         return max(0.0, (until - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):
         return min(_LONGEST_PAUSE, 2.0**turn)
-
-
-def _is_ip(host: str) -> bool:
-    return ":" in host or host.replace(".", "").isdigit()

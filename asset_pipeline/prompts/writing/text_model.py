@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from asset_pipeline.campaign.brief import Campaign, Sensitivity
-from asset_pipeline.errors import InvalidFile, NotFound
+from asset_pipeline.errors import InvalidFile
 from asset_pipeline.fingerprint import fingerprint
-from asset_pipeline.yaml_model import read_folder, read_model
+from asset_pipeline.yaml_model import read_folder, read_named
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 _TOKENS_BESIDE_WORDS = 16
@@ -196,10 +196,7 @@ def load_text_model(data: Path, name: str, adapters: Collection[str]) -> TextMod
         InvalidFile: the file is wrong, or names an adapter that is not there.
     """
     path = data / "text_models" / f"{name}.yaml"
-    if not path.exists():
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
-        raise NotFound(f"there is no text model {name!r} in {path.parent} (there are: {known})")
-    profile = read_model(path, TextModelProfile)
+    profile = read_named(path, TextModelProfile, "text model")
     if profile.adapter not in adapters:
         raise InvalidFile(
             f"{path}: adapter: there is no {profile.adapter!r} (there are: {', '.join(adapters)})"
