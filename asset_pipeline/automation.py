@@ -17,10 +17,10 @@ from asset_pipeline.catalog.feed_files import catalog_fingerprint
 from asset_pipeline.catalog.product import Product
 from asset_pipeline.catalog.reader import read_catalog
 from asset_pipeline.catalog.records import load_photograph_files, recorded_photographs
+from asset_pipeline.decisions.decision import DECISIONS
 from asset_pipeline.errors import PipelineError
 from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.prompts.records import PROMPTS, prompts_from
-from asset_pipeline.selection.decision import DECISIONS
 from asset_pipeline.store.store import Store
 
 

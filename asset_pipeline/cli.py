@@ -38,14 +38,15 @@ from asset_pipeline.catalog.report import hygiene_report
 from asset_pipeline.checkpoints.local_files import Progress as Told
 from asset_pipeline.checkpoints.pinning import pin as pin_model
 from asset_pipeline.checkpoints.resolver import Checkpoints
+from asset_pipeline.commands.terminal import console, the_store
+from asset_pipeline.decisions.decision import Decision, Verdict
+from asset_pipeline.decisions.records import decide
 from asset_pipeline.definitions import (
     PLACES,
     PROVIDERS,
     STREAMS,
     TEXT_MODELS,
     defs,
-    open_store,
-    s3_resource,
 )
 from asset_pipeline.doctor import examine
 from asset_pipeline.errors import InvalidFile, NotFound, PipelineError
@@ -56,13 +57,11 @@ from asset_pipeline.prompts.records import PROMPTS, Written, load_editions, load
 from asset_pipeline.prompts.report import difference_json, difference_lines, only, written_json, written_lines
 from asset_pipeline.prompts.writing.words import WordsWritten, Writer, count_drafts
 from asset_pipeline.selection.choice import Choice
-from asset_pipeline.selection.decision import Decision, Verdict
-from asset_pipeline.selection.records import decide, load_choices
+from asset_pipeline.selection.records import load_choices
 from asset_pipeline.selection.summary import MARKS
 from asset_pipeline.store.store import Store
 
 SHOWN_CAMPAIGNS = 50
-console = Console(soft_wrap=True, highlight=False)
 
 
 class FailingClearly(click.Group):
@@ -118,7 +117,7 @@ def plan(campaigns: Sequence[str], *, changed: bool, as_json: bool) -> None:
 
     CAMPAIGNS are all campaigns if none is named.
     """
-    store = _store()
+    store = the_store()
     reading = read_catalog(
         PLACES.data / "catalog", known=load_photograph_files(store), remote=recorded_photographs(store)
     )
@@ -167,7 +166,7 @@ def run(campaigns: Sequence[str], *, afresh: bool, shards: int) -> None:
                 },
             },
         )
-        _tell(_store(), campaign)
+        _tell(the_store(), campaign)
         for event in result.all_events:
             if event.is_step_failure:
                 error = event.step_failure_data.error
@@ -186,7 +185,7 @@ def run(campaigns: Sequence[str], *, afresh: bool, shards: int) -> None:
 )
 def show(campaign: str, state: str | None) -> None:
     """List a campaign's candidates, what became of each and why, and draw its contact sheet."""
-    store = _store()
+    store = the_store()
     load_campaign(PLACES.data, campaign)
     table = Table(Column("candidate", no_wrap=True), "SKU", "state", "quality", "why")
     for choice in load_choices(store, campaign):
@@ -233,7 +232,7 @@ def audit(what: str, *, reproduce: bool, as_json: bool) -> None:
 
     Ends with status 2 if a link does not hold.
     """
-    result = audit_story(_store(), PLACES.data, PLACES.exports, PROVIDERS, what, reproduce=reproduce)
+    result = audit_story(the_store(), PLACES.data, PLACES.exports, PROVIDERS, what, reproduce=reproduce)
     if as_json:
         print(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
     else:
@@ -248,7 +247,7 @@ def audit(what: str, *, reproduce: bool, as_json: bool) -> None:
 )
 def hygiene(html: Path | None) -> None:
     """Say what is wrong with the feeds in data/catalog, by row and SKU. Records nothing."""
-    reading = read_catalog(PLACES.data / "catalog", remote=recorded_photographs(_store()))
+    reading = read_catalog(PLACES.data / "catalog", remote=recorded_photographs(the_store()))
     if html:
         html.write_text(hygiene_report(reading), encoding="utf-8")
         console.print(f"wrote {html}")
@@ -271,7 +270,7 @@ def register() -> None:
 @click.option("--older-than-days", default=7.0, show_default=True, help="Leave younger events alone.")
 def pack(older_than_days: float) -> None:
     """Roll old event files into Parquet, so that folders stay small. Nothing is lost; safe at any time."""
-    store = _store()
+    store = the_store()
     for stream in STREAMS:
         rolled = [
             store.events.pack(stream, partition, older_than=timedelta(days=older_than_days))
@@ -335,7 +334,7 @@ def prompts() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def show_prompts(campaign: str, sku: str | None, *, as_json: bool) -> None:
     """Print a campaign's words as they would be written now, and what would not be written."""
-    store = _store()
+    store = the_store()
     written: Written | None = _words(store, campaign, _products_now(store))
     if sku is not None and written is not None:
         written = only(written, sku)
@@ -364,7 +363,7 @@ def diff_prompts(campaigns: Sequence[str], *, limit: int, as_json: bool) -> None
     CAMPAIGNS are all that have run if none is named. The table at the end is of every campaign that has run
     and that the change touches, named or not.
     """
-    store = _store()
+    store = the_store()
     have_run = [each for each in campaign_ids(PLACES.data) if store.facts.materialisations(PROMPTS, each)]
     products = _products_now(store)
     for campaign in campaigns:
@@ -415,10 +414,6 @@ def _progress() -> Iterator[Told]:
             bars.update(task, completed=done, total=total, visible=done < total)
 
         yield tell
-
-
-def _store() -> Store:
-    return open_store(PLACES, s3_resource(os.environ))
 
 
 def _plan(store: Store, campaign_id: str, products: Sequence[Any]) -> Plan:
@@ -522,7 +517,7 @@ def _decide(
     *,
     all_pending: bool,
 ) -> None:
-    store = _store()
+    store = the_store()
     load_campaign(PLACES.data, campaign)
     choices = {choice.candidate_id: choice for choice in load_choices(store, campaign)}
     unknown = [candidate_id for candidate_id in candidates if candidate_id not in choices]

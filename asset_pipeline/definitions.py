@@ -26,6 +26,7 @@ from asset_pipeline.catalog.asset import catalog
 from asset_pipeline.catalog.records import FEEDS, FINDINGS, PHOTOGRAPH_FILES, PRODUCTS, REMOTE_PHOTOGRAPHS
 from asset_pipeline.catalog.remote.photograph import FetchRules
 from asset_pipeline.checkpoints.resolver import Checkpoints
+from asset_pipeline.decisions.decision import DECISIONS
 from asset_pipeline.diffusion.engine import Engine
 from asset_pipeline.errors import NotFound, PipelineError
 from asset_pipeline.exports import checks as exports_checks
@@ -63,7 +64,6 @@ from asset_pipeline.scores.records import MEASUREMENTS, SCORES, load_thresholds
 from asset_pipeline.scores.score import Scorer
 from asset_pipeline.selection import checks as selection_checks
 from asset_pipeline.selection.asset import selection
-from asset_pipeline.selection.decision import DECISIONS
 from asset_pipeline.selection.records import SELECTION
 from asset_pipeline.store.events import EventStream
 from asset_pipeline.store.store import Store

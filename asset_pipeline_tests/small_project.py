@@ -13,7 +13,7 @@ asset_types: [product_tile]
 locales: [en-GB]
 variations: {background: [warm sand, sage green]}
 candidates_per_prompt: 2
-approval: auto
+approval: gates
 channels: [web_tile]
 """
 

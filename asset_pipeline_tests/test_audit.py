@@ -27,6 +27,8 @@ from asset_pipeline.candidates.request import Asked, OpenReference, Provider, Re
 from asset_pipeline.candidates.wanted import wanted_sha256
 from asset_pipeline.catalog.reader import read_catalog
 from asset_pipeline.catalog.records import PRODUCTS, load_products, record_catalog
+from asset_pipeline.decisions.decision import DECISIONS, Decision
+from asset_pipeline.decisions.records import decide
 from asset_pipeline.errors import NotFound, ProviderError, ProviderRefused
 from asset_pipeline.exports.delivery import deliver
 from asset_pipeline.exports.making import MadeFile, make_files
@@ -41,11 +43,10 @@ from asset_pipeline.fingerprint import canonical_json, fingerprint, sha256_of
 from asset_pipeline.prompts.prompt import prompt_id_of
 from asset_pipeline.prompts.records import PROMPTS, load_prompts, prompts_from, record_prompts
 from asset_pipeline.scorers.file_rules import Dimensions, FileCheck
-from asset_pipeline.scores.judging import measure_missing
+from asset_pipeline.scores.judging import Measuring, measure_missing
 from asset_pipeline.scores.records import SCORES, judge_candidates, load_thresholds, record_scores
-from asset_pipeline.scores.score import Scorer
-from asset_pipeline.selection.decision import DECISIONS, Decision
-from asset_pipeline.selection.records import SELECTION, choices_for, decide, load_choices, record_choices
+from asset_pipeline.scores.score import Expectation, Scorer
+from asset_pipeline.selection.records import SELECTION, choices_for, load_choices, record_choices
 from asset_pipeline.store.events import EventStream
 from asset_pipeline.store.parquet import write_named
 from asset_pipeline.store.store import Store
@@ -155,7 +156,7 @@ def write_data(data: Path) -> None:
     campaign = {"title": "Spring", "asset_types": ["tile"], "locales": ["en-GB"], "profile": "brush",
                 "candidates_per_prompt": 2, "channels": ["tile"]}  # fmt: skip
     write(f"campaigns/{SPRING}.yaml", campaign)
-    write(f"campaigns/{AUTUMN}.yaml", campaign | {"title": "Autumn", "approval": "auto"})
+    write(f"campaigns/{AUTUMN}.yaml", campaign | {"title": "Autumn", "approval": "gates"})
     write("asset_types/tile.yaml", {"title": "Tile", "width": 96, "height": 64,
                                     "template": "{{ product.name }}, {{ campaign.title }}"})  # fmt: skip
     write("brand.yaml", {"name": "Northwind"})
@@ -191,7 +192,13 @@ def run_campaign(
     record_candidates(store, campaign, candidates, run_id=run_id)
     made = [candidate for candidate in candidates if candidate.image_sha256 is not None]
     scorers: list[Scorer] = [FileCheck(), Dimensions()]
-    measured, _ = measure_missing(store, campaign, made, scorers, run_id=run_id, report=lambda _line: None)
+    measured, _ = measure_missing(
+        Measuring(store, scorers, lambda _: Expectation()),
+        campaign,
+        made,
+        run_id=run_id,
+        report=lambda _line: None,
+    )
     record_scores(store, campaign, judge_candidates(made, measured, load_thresholds(data)), run_id=run_id)
     select(store, data, campaign)
     if campaign == SPRING:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from asset_pipeline import automation, definitions
 from asset_pipeline.automation import Seen, requests_for
 from asset_pipeline.catalog.reader import read_catalog
+from asset_pipeline.decisions.decision import Decision
+from asset_pipeline.decisions.records import decide
 from asset_pipeline.prompts.records import prompts_from, record_prompts
-from asset_pipeline.selection.decision import Decision
-from asset_pipeline.selection.records import decide
 from asset_pipeline.store.store import Store
 from asset_pipeline_tests.small_project import CAMPAIGN, add_products, write_project
 

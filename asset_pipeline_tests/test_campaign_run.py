@@ -17,10 +17,11 @@ import pytest
 from asset_pipeline import definitions
 from asset_pipeline.candidates.attempt import ATTEMPTS
 from asset_pipeline.candidates.records import CANDIDATES, load_candidates
+from asset_pipeline.decisions.decision import Decision
+from asset_pipeline.decisions.records import decide
 from asset_pipeline.errors import NotFound
 from asset_pipeline.exports.records import load_exported_files
-from asset_pipeline.selection.decision import Decision
-from asset_pipeline.selection.records import decide, load_choices
+from asset_pipeline.selection.records import load_choices
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.views import connect
 from asset_pipeline_tests.conftest import Address
@@ -142,7 +143,7 @@ def test_a_changed_profile_makes_its_candidates_anew_and_keeps_the_old_as_histor
 
 
 def test_nothing_leaves_before_a_person_approves_it(tmp_path: Path) -> None:
-    data = write_project(tmp_path, products=1, campaigns={"boxes": CAMPAIGN.replace("auto", "human")})
+    data = write_project(tmp_path, products=1, campaigns={"boxes": CAMPAIGN.replace("approval: gates", "approval: human")})
     with dg.DagsterInstance.ephemeral() as instance:
         project = Project(data, instance)
         assert project.run().success

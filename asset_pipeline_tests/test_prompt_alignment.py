@@ -29,9 +29,9 @@ from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.pictures.encode import lossless_webp
 from asset_pipeline.scorers.prompt_alignment import BATCH, VOCABULARY, PromptAlignment, exchanges, fitted
 from asset_pipeline.scorers.sharpness import Sharpness
-from asset_pipeline.scores.judging import measure_missing
+from asset_pipeline.scores.judging import Measuring, measure_missing
 from asset_pipeline.scores.records import judge_candidates, summed_up
-from asset_pipeline.scores.score import Look, ModelScorer, Pixels, Score, Scorer
+from asset_pipeline.scores.score import Expectation, Look, ModelScorer, Pixels, Score, Scorer
 from asset_pipeline.scores.verdict import Threshold
 from asset_pipeline.store.store import Store
 
@@ -278,7 +278,13 @@ def candidate(store: Store, seed: int) -> Candidate:
 
 
 def measure(store: Store, candidates: list[Candidate], *scorers: Scorer) -> tuple[list[Score], int]:
-    return measure_missing(store, "spring", candidates, scorers, run_id="r", report=lambda _: None)
+    return measure_missing(
+        Measuring(store, scorers, lambda _: Expectation()),
+        "spring",
+        candidates,
+        run_id="r",
+        report=lambda _: None,
+    )
 
 
 def test_a_campaigns_pictures_are_measured_together_and_once(

@@ -166,7 +166,7 @@ title: Boxes
 asset_types: [product_tile]
 locales: [en-GB]
 candidates_per_prompt: 1
-approval: auto
+approval: gates
 """
 POLICY = """\
 version: 4

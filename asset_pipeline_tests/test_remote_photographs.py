@@ -46,6 +46,7 @@ from asset_pipeline.catalog.remote.fetching import Fetcher
 from asset_pipeline.catalog.remote.hosts import MOST_MISSES
 from asset_pipeline.catalog.remote.photograph import FetchRules, is_due, shown_url
 from asset_pipeline.catalog.remote.request import retry_after
+from asset_pipeline.commands import terminal
 from asset_pipeline.definitions import Places
 from asset_pipeline.errors import InvalidFile
 from asset_pipeline.fingerprint import sha256_of
@@ -813,7 +814,8 @@ def test_commands_that_look_ask_nobody(
     tmp_path: Path, server: PictureServer, monkeypatch: pytest.MonkeyPatch, command: click.Command
 ) -> None:
     write(tmp_path / "catalog", a__csv=f"sku,name,photographs\nM1,Mug,{server.url('/mug.png')}\n")
-    monkeypatch.setattr(cli, "PLACES", Places.of({"ASSET_PIPELINE_DATA": str(tmp_path)}))
+    for module in (cli, terminal):
+        monkeypatch.setattr(module, "PLACES", Places.of({"ASSET_PIPELINE_DATA": str(tmp_path)}))
     result = CliRunner().invoke(command, catch_exceptions=False)
     assert server.asked == []
     assert "photograph_not_fetched" in result.output or "1 photographs are not fetched yet" in result.output

@@ -10,7 +10,7 @@ from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.request import ImageRequest
 from asset_pipeline.errors import InvalidFile
 from asset_pipeline.pictures.encode import lossless_webp
-from asset_pipeline.scores.judging import measure_missing
+from asset_pipeline.scores.judging import Measuring, measure_missing
 from asset_pipeline.scores.records import (
     JudgedScore,
     judge_candidates,
@@ -18,7 +18,7 @@ from asset_pipeline.scores.records import (
     scores_sha256,
     summed_up,
 )
-from asset_pipeline.scores.score import Look, Measured, Score
+from asset_pipeline.scores.score import Expectation, Look, Measured, Score
 from asset_pipeline.scores.verdict import Threshold
 from asset_pipeline.store.store import Store
 
@@ -32,6 +32,7 @@ class Brightness:
     dimension: str = "brightness"
     version: str = "1"
     unit: str = "levels"
+    expects: tuple[str, ...] = ()
     better: str = "higher"
     measured: list[float] = field(default_factory=list)
 
@@ -74,7 +75,13 @@ def candidate(store: Store, level: int, asset_type: str = "tile") -> Candidate:
 
 
 def measure(store: Store, candidates: list[Candidate], *scorers: Brightness) -> tuple[list[Score], int]:
-    return measure_missing(store, "spring", candidates, scorers, run_id="r", report=lambda _: None)
+    return measure_missing(
+        Measuring(store, scorers, lambda _: Expectation()),
+        "spring",
+        candidates,
+        run_id="r",
+        report=lambda _: None,
+    )
 
 
 def judged(

@@ -9,17 +9,20 @@ from hypothesis import strategies as st
 
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.request import ImageRequest
+from asset_pipeline.decisions.decision import DECISIONS, Decision, Verdict
+from asset_pipeline.decisions.records import decide, load_decisions
 from asset_pipeline.scores.records import UNJUDGED, Judged
+from asset_pipeline.selection.approval import Approving
 from asset_pipeline.selection.choice import Choice
-from asset_pipeline.selection.choose import NEAR_DUPLICATE_BITS, Entry, choose
-from asset_pipeline.selection.decision import DECISIONS, Decision, Verdict
-from asset_pipeline.selection.records import decide, load_decisions
+from asset_pipeline.selection.choose import NEAR_DUPLICATE_BITS, choose
+from asset_pipeline.selection.entry import Entry
 from asset_pipeline.store.events import Event
 from asset_pipeline.store.store import Store
 
 APPROVE: Verdict = "approve"
 REJECT: Verdict = "reject"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+HUMAN, GATES = Approving("human"), Approving("gates")
 
 
 def candidate(number: int, *, prompt: str = "p1", bits: int | None = None, made: bool = True) -> Candidate:
@@ -85,43 +88,43 @@ def states(choices: list[Choice]) -> dict[str, str]:
 
 
 def test_the_best_that_pass_are_chosen_and_the_rest_say_that_better_ones_are_kept() -> None:
-    choices = choose([entry(1, 0.2), entry(2, 0.9), entry(3, 0.5)], keep=2, needs_person=False)
+    choices = choose([entry(1, 0.2), entry(2, 0.9), entry(3, 0.5)], keep=2, approving=GATES)
     assert states(choices) == {"c2": "approved", "c3": "approved", "c1": "not_chosen"}
     assert [choice.rank for choice in choices] == [1, 2, None]
     assert "better ones" in choices[2].reasons[0]
 
 
 def test_what_fails_a_gate_is_rejected_with_the_reason_however_good_it_is() -> None:
-    (choice,) = choose([entry(1, 9.0, passes=False)], keep=1, needs_person=False)
+    (choice,) = choose([entry(1, 9.0, passes=False)], keep=1, approving=GATES)
     assert choice.state == "rejected"
     assert choice.reasons == ("sharpness 0.71 is above 0.55",)
 
 
 def test_what_was_not_scored_never_passes() -> None:
-    (choice,) = choose([Entry(candidate(1), "fact", UNJUDGED)], keep=1, needs_person=False)
+    (choice,) = choose([Entry(candidate(1), "fact", UNJUDGED)], keep=1, approving=GATES)
     assert (choice.state, choice.reasons) == ("rejected", ("it was not scored",))
 
 
 def test_without_an_image_there_is_nothing_to_choose() -> None:
-    (choice,) = choose([Entry(candidate(1, made=False), "fact", UNJUDGED)], keep=1, needs_person=False)
+    (choice,) = choose([Entry(candidate(1, made=False), "fact", UNJUDGED)], keep=1, approving=GATES)
     assert choice.reasons == ("there is no image: the photograph is a scene",)
 
 
 def test_where_a_person_is_asked_for_nothing_is_approved_without_one() -> None:
-    choices = choose([entry(1), entry(2, decisions=(decision(2, "approve"),))], keep=2, needs_person=True)
+    choices = choose([entry(1), entry(2, decisions=(decision(2, "approve"),))], keep=2, approving=HUMAN)
     assert states(choices) == {"c2": "approved", "c1": "pending"}
 
 
 def test_what_a_person_approved_comes_before_better_scores() -> None:
     choices = choose(
-        [entry(1, 0.9), entry(2, 0.1, decisions=(decision(2, "approve"),))], keep=1, needs_person=True
+        [entry(1, 0.9), entry(2, 0.1, decisions=(decision(2, "approve"),))], keep=1, approving=HUMAN
     )
     assert states(choices) == {"c2": "approved", "c1": "not_chosen"}
 
 
 def test_a_rejected_image_makes_room_for_the_next_best() -> None:
     choices = choose(
-        [entry(1, 0.9, decisions=(decision(1, "reject"),)), entry(2, 0.1)], keep=1, needs_person=False
+        [entry(1, 0.9, decisions=(decision(1, "reject"),)), entry(2, 0.1)], keep=1, approving=GATES
     )
     assert states(choices) == {"c1": "rejected", "c2": "approved"}
     assert choices[0].reasons == ("rejected by anna",)
@@ -129,12 +132,12 @@ def test_a_rejected_image_makes_room_for_the_next_best() -> None:
 
 def test_the_last_decision_holds() -> None:
     undone = (decision(1, "reject", minute=1), decision(1, "approve", minute=2))
-    assert states(choose([entry(1, decisions=undone)], keep=1, needs_person=True)) == {"c1": "approved"}
+    assert states(choose([entry(1, decisions=undone)], keep=1, approving=HUMAN)) == {"c1": "approved"}
 
 
 def test_a_decision_about_another_image_of_the_candidate_does_not_count() -> None:
     old = (decision(1, "approve", image="e" * 64),)
-    assert states(choose([entry(1, decisions=old)], keep=1, needs_person=True)) == {"c1": "pending"}
+    assert states(choose([entry(1, decisions=old)], keep=1, approving=HUMAN)) == {"c1": "pending"}
 
 
 def test_an_image_that_looks_like_a_chosen_one_is_passed_over_and_says_which() -> None:
@@ -142,7 +145,7 @@ def test_an_image_that_looks_like_a_chosen_one_is_passed_over_and_says_which() -
     choices = choose(
         [entry(1, 0.9, bits=bits), entry(2, 0.8, bits=bits ^ 0b111), entry(3, 0.1, bits=0)],
         keep=2,
-        needs_person=False,
+        approving=GATES,
     )
     assert states(choices) == {"c1": "approved", "c2": "not_chosen", "c3": "approved"}
     assert "c1" in next(choice for choice in choices if choice.candidate_id == "c2").reasons[0]
@@ -152,12 +155,12 @@ def test_an_image_that_looks_like_a_chosen_one_is_passed_over_and_says_which() -
     ("bits", "state"), [(NEAR_DUPLICATE_BITS, "not_chosen"), (NEAR_DUPLICATE_BITS + 1, "approved")]
 )
 def test_near_duplicates_differ_in_at_most_as_many_bits_as_is_said(bits: int, state: str) -> None:
-    choices = choose([entry(1, 0.9, bits=0), entry(2, 0.5, bits=(1 << bits) - 1)], keep=2, needs_person=False)
+    choices = choose([entry(1, 0.9, bits=0), entry(2, 0.5, bits=(1 << bits) - 1)], keep=2, approving=GATES)
     assert states(choices)["c2"] == state
 
 
 def test_each_prompt_has_its_own_places() -> None:
-    choices = choose([entry(1), entry(2, prompt="p2", bits=0)], keep=1, needs_person=False)
+    choices = choose([entry(1), entry(2, prompt="p2", bits=0)], keep=1, approving=GATES)
     assert states(choices) == {"c1": "approved", "c2": "approved"}
 
 
@@ -183,32 +186,32 @@ entries = st.lists(
 )
 
 
-@given(entries, st.integers(1, 4), st.booleans(), st.randoms())
+@given(entries, st.integers(1, 4), st.sampled_from([HUMAN, GATES]), st.randoms())
 def test_the_order_of_the_candidates_does_not_matter(
     given_entries: list[Entry],
     keep: int,
-    needs_person: bool,
+    approving: Approving,
     random: object,
 ) -> None:
     shuffled = list(given_entries)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    first, second = (choose(each, keep=keep, needs_person=needs_person) for each in (given_entries, shuffled))
+    first, second = (choose(each, keep=keep, approving=approving) for each in (given_entries, shuffled))
     assert states(first) == states(second)
 
 
-@given(entries, st.integers(1, 4), st.booleans())
+@given(entries, st.integers(1, 4), st.sampled_from([HUMAN, GATES]))
 def test_nothing_is_approved_that_fails_a_gate_or_was_rejected(
-    given_entries: list[Entry], keep: int, needs_person: bool
+    given_entries: list[Entry], keep: int, approving: Approving
 ) -> None:
     by_name = {each.candidate.candidate_id: each for each in given_entries}
-    choices = choose(given_entries, keep=keep, needs_person=needs_person)
+    choices = choose(given_entries, keep=keep, approving=approving)
     assert sorted(by_name) == sorted(choice.candidate_id for choice in choices)
     for choice in choices:
         if choice.state == "approved":
             standing = by_name[choice.candidate_id].standing
             assert by_name[choice.candidate_id].judged.passes
             assert standing is None or standing.verdict == "approve"
-            assert standing is not None or not needs_person
+            assert standing is not None or approving.how == "gates"
         else:
             assert choice.reasons
 

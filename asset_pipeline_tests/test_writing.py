@@ -20,6 +20,7 @@ from asset_pipeline import cli, definitions
 from asset_pipeline.automation import prompt_states
 from asset_pipeline.campaign.brief import Campaign
 from asset_pipeline.catalog.reader import read_catalog
+from asset_pipeline.commands import terminal
 from asset_pipeline.errors import (
     BudgetExceeded,
     NoRoute,
@@ -784,7 +785,8 @@ def test_commands_say_how_many_answers_are_missing_and_ask_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     places = definitions.Places.of({"ASSET_PIPELINE_DATA": str(project.data)})
-    monkeypatch.setattr(cli, "PLACES", places)
+    for module in (cli, terminal):
+        monkeypatch.setattr(module, "PLACES", places)
     monkeypatch.setenv("DAGSTER_HOME", str(project.data / "dagster"))
     before = CliRunner().invoke(cli.main, ["plan", "boxes"], catch_exceptions=False).output
     assert "5 of 5 answers of the text model local are missing, at most $0.0" in before

@@ -45,7 +45,8 @@ from asset_pipeline.errors import ProviderError
 from asset_pipeline.prompts.prompt import Prompt
 from asset_pipeline.providers.diffusers import Diffusers
 from asset_pipeline.scorers.prompt_alignment import PromptAlignment
-from asset_pipeline.scores.judging import measure_missing
+from asset_pipeline.scores.judging import Measuring, measure_missing
+from asset_pipeline.scores.score import Expectation
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.worker import working
 
@@ -162,7 +163,8 @@ def our_loop(folder: Path, what: Order, scorer: PromptAlignment) -> tuple[float,
     with working(store, "run") as worker:
         progress = produce(what, store, worker, lambda _: None)
     made = collect(what, store, planned_sha256=wanted_sha256(what.wanted))
-    scores, _ = measure_missing(store, what.campaign_id, made, [scorer], run_id="run", report=lambda _: None)
+    measuring = Measuring(store, [scorer], lambda _: Expectation())
+    scores, _ = measure_missing(measuring, what.campaign_id, made, run_id="run", report=lambda _: None)
     seconds = time.monotonic() - started
     if any(score.value is None for score in scores):
         raise SystemExit(f"a picture was not scored: {scores[0].reason}")

@@ -35,7 +35,7 @@ asset_types: [product_tile]
 locales: [en-GB]
 variations: {background: [warm sand, sage green, pale blue, terracotta]}
 candidates_per_prompt: 2
-approval: auto
+approval: gates
 """,
     "scene": """\
 title: Kill test with the shipped checkpoint
@@ -46,7 +46,7 @@ variations:
   behind: [autumn leaves, mountains]
   light: [light from the left, light from the right]
 candidates_per_prompt: 2
-approval: auto
+approval: gates
 """,
 }
 """By profile: eight pictures of each product."""

@@ -13,9 +13,9 @@ from asset_pipeline.audit.ledger import (
     worst,
 )
 from asset_pipeline.audit.story import Link
+from asset_pipeline.decisions.decision import DECISIONS, Decision, standing
 from asset_pipeline.scores.records import SCORES, JudgedScore, scores_sha256
 from asset_pipeline.selection.choice import Choice
-from asset_pipeline.selection.decision import DECISIONS, Decision, standing
 from asset_pipeline.store.events import Event
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.tables import Recorded

@@ -110,8 +110,10 @@ class Campaign(_Strict):
     candidates_per_prompt: int = Field(default=1, ge=1, le=64)
     keep: int = Field(default=1, ge=1)
     """How many images to keep for each prompt."""
-    approval: Literal["human", "auto"] = "human"
-    """``human``: a person approves each image before it leaves. ``auto``: passing every gate is enough."""
+    approval: Literal["human", "auto", "gates"] = "human"
+    """``human``: a person approves each image before it leaves. ``auto``: what calibration on people's
+    decisions answers for leaves by itself, and a person decides about the rest. ``gates``: passing every gate
+    is enough, which promises nothing about what a person would say."""
     budget_usd: float = Field(default=0.0, ge=0.0)
     """The most that all attempts of this campaign may cost together; 0 allows only what is free."""
     sensitivity: Sensitivity = "internal"
@@ -186,7 +188,8 @@ variations:
 profile: packshot            # a file in data/profiles: what makes the images
 candidates_per_prompt: 2     # how many to make for each prompt ...
 keep: 1                      # ... and how many to keep
-approval: human              # human: a person approves each image. auto: passing every gate is enough
+approval: human              # human: a person approves each image. auto: where calibration answers, none does.
+                             # gates: passing every gate is enough
 budget_usd: 0                # the most that all attempts together may cost; 0 allows only what is free
 sensitivity: internal        # public, internal, confidential or local_only
 # deadline: 2027-03-31       # no image is made after this day

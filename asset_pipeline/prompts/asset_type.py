@@ -63,6 +63,8 @@ class AssetType(_Strict):
     """Which photographs of the product go with the prompt, as far as the product has them."""
     requires: tuple[PhotographRole, ...] = ()
     """Photographs without which no prompt is written for a product."""
+    people: bool = False
+    """Whether people are to be seen; their faces are looked for then."""
 
     @model_validator(mode="after")
     def _variables_make_sense(self) -> "AssetType":
@@ -77,7 +79,9 @@ class AssetType(_Strict):
     def words_sha256(self) -> str:
         """The hash of what decides prompts."""
         unused = {name for name in _ADDED_LATER if not getattr(self, name)}
-        return fingerprint(self.model_dump(mode="json", exclude={"title", "version", "owner", *unused}))
+        return fingerprint(
+            self.model_dump(mode="json", exclude={"title", "version", "owner", "people", *unused})
+        )
 
     def wordings(self, part: str) -> dict[str, str]:
         """Another wording of a part, such as ``template``, for each locale that has one."""

@@ -28,6 +28,7 @@ class BackgroundUniformity:
     version = "1"
     unit = "CIEDE2000"
     better = "lower"
+    expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Compare the border's pixels with their median in Lab."""

@@ -28,6 +28,7 @@ class BackgroundWhite:
     version = "1"
     unit = "share of the background"
     better = "higher"
+    expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Count the white pixels outside the product."""

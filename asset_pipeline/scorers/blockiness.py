@@ -35,6 +35,7 @@ class Blockiness:
     version = "1"
     unit = "ratio"
     better = "lower"
+    expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Compare the steps on the grid with those beside it, both ways."""

@@ -55,6 +55,7 @@ class Colour:
     version = "1"
     unit = "CIEDE2000"
     better = "lower"
+    expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Compare the product's palette with the photograph's."""

@@ -26,6 +26,7 @@ class Exposure:
     version = "1"
     unit = "share of the product"
     better = "lower"
+    expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Count the clipped pixels of the product."""

@@ -37,6 +37,7 @@ class FileCheck:
     version = "1"
     unit = "1 or 0"
     better = "higher"
+    expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Decode the file and try each rule."""
@@ -68,6 +69,7 @@ class Dimensions:
     version = "1"
     unit = "1 or 0"
     better = "higher"
+    expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Compare the file's size with the requested one."""

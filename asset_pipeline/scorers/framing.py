@@ -20,6 +20,7 @@ class ProductFill:
     version = "1"
     unit = "percent"
     better = "none"
+    expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Measure the bounding box of the product."""
@@ -54,6 +55,7 @@ class ProductInside:
     version = "1"
     unit = "share of the frame's edge"
     better = "lower"
+    expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Count the product's pixels along each edge of the frame."""

@@ -38,6 +38,7 @@ class Noise:
     version = "1"
     unit = "grey levels"
     better = "lower"
+    expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Estimate sigma on the background, or on the whole where the background does not tell."""

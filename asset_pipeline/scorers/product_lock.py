@@ -42,6 +42,7 @@ class ProductLock:
     version = "1"
     unit = "8-bit levels"
     better = "lower"
+    expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Compare the product with its photograph."""

@@ -61,6 +61,7 @@ class PromptAlignment:
     dimension = "prompt_alignment"
     unit = "cosine similarity, -1 to 1"
     better = "higher"
+    expects: tuple[str, ...] = ()
 
     def __init__(self, checkpoints: Checkpoints, model: str = "sample-clip") -> None:
         self._checkpoints = checkpoints

@@ -37,6 +37,7 @@ class Sharpness:
     version = "1"
     unit = "blur effect, 0 to 1"
     better = "lower"
+    expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Measure blur on the reduced luma, inside the product's box if the product is known."""

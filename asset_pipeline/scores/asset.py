@@ -12,8 +12,11 @@ import dagster as dg
 from asset_pipeline.campaign.metadata import shown
 from asset_pipeline.campaign.partitions import campaigns
 from asset_pipeline.candidates.records import load_candidates
+from asset_pipeline.catalog.records import load_products
 from asset_pipeline.fingerprint import fingerprint
-from asset_pipeline.scores.judging import measure_missing
+from asset_pipeline.prompts.asset_type import load_asset_types
+from asset_pipeline.scores.expectation import expectations
+from asset_pipeline.scores.judging import Measuring, measure_missing
 from asset_pipeline.scores.records import judge_candidates, load_thresholds, record_scores
 from asset_pipeline.scores.score import Scorer
 from asset_pipeline.scores.summary import describe_scores
@@ -38,8 +41,9 @@ def scores(
     """See the module."""
     campaign = context.partition_key
     made = [each for each in load_candidates(store, campaign) if each.image_sha256 is not None]
+    measuring = Measuring(store, scorers, expectations(load_products(store), load_asset_types(data)))
     measured, fresh = measure_missing(
-        store, campaign, made, scorers, run_id=context.run.run_id, report=context.log.info
+        measuring, campaign, made, run_id=context.run.run_id, report=context.log.info
     )
     judged = judge_candidates(made, measured, load_thresholds(data))
     record_scores(store, campaign, judged, run_id=context.run.run_id)

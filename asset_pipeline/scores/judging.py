@@ -14,11 +14,12 @@ from functools import lru_cache
 
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.errors import BrokenFact, UnreadablePicture
+from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.pictures.cutout import cut_out
 from asset_pipeline.pictures.decode import decode
 from asset_pipeline.pictures.encode import decode_mask
 from asset_pipeline.scores.records import load_measurements, measurement_key, record_measurements
-from asset_pipeline.scores.score import Look, Measured, ModelScorer, ReferenceLook, Score, Scorer
+from asset_pipeline.scores.score import Expectation, Look, Measured, ModelScorer, ReferenceLook, Score, Scorer
 from asset_pipeline.store.store import Store
 
 CHUNK = 128
@@ -27,49 +28,77 @@ REFERENCES_KEPT = 64
 """Cut-out photographs that are kept in memory, because the candidates of a product share them."""
 
 
+@dataclass(frozen=True)
+class Measuring:
+    """What measuring takes."""
+
+    store: Store
+    scorers: Sequence[Scorer]
+    expected: Callable[[Candidate], Expectation]
+    """What each picture has to show; where that changes, what depends on it is measured again."""
+
+
 def measure_missing(
-    store: Store,
+    measuring: Measuring,
     campaign_id: str,
     candidates: Sequence[Candidate],
-    scorers: Sequence[Scorer],
     *,
     run_id: str,
     report: Callable[[str], None],
 ) -> tuple[list[Score], int]:
-    """Every score of every image, and how many of them were not known before."""
+    """Every score of every image, and how many of them were not known before.
+
+    Args:
+        measuring: who looks, and where pictures and what was measured are.
+        campaign_id: whose candidates they are.
+        candidates: those with an image.
+        run_id: the run that measures.
+        report: takes a line of progress.
+    """
+    store, scorers, expected = measuring.store, measuring.scorers, measuring.expected
     known = load_measurements(store, campaign_id)
     unable = {
         scorer.dimension: Measured(reason=reason)
         for scorer in scorers
         if isinstance(scorer, ModelScorer)
-        and any(_key(candidate, scorer) not in known for candidate in candidates)
+        and any(_key(candidate, scorer, expected) not in known for candidate in candidates)
         and (reason := scorer.unable())
     }
     able = [scorer for scorer in scorers if scorer.dimension not in unable]
-    open_reference = lru_cache(REFERENCES_KEPT)(lambda sha256: _reference(store, sha256))
+    view = _View(store, lru_cache(REFERENCES_KEPT)(lambda sha256: _reference(store, sha256)), expected)
     work = [
         (candidate, missing)
         for candidate in candidates
-        if (missing := [scorer for scorer in able if _key(candidate, scorer) not in known])
+        if (missing := [scorer for scorer in able if _key(candidate, scorer, expected) not in known])
     ]
 
     def look(task: tuple[Candidate, list[Scorer]]) -> list[_Seen]:
         candidate, missing = task
-        return _see(store, candidate, missing, open_reference)
+        return _see(view, candidate, missing)
 
     done = fresh = 0
     with ThreadPoolExecutor(os.cpu_count(), "scorer") as pool:
         for chunk in _chunks(work):
-            scores = _scores(list(itertools.chain.from_iterable(pool.map(look, chunk))), able)
+            scores = _scores(list(itertools.chain.from_iterable(pool.map(look, chunk))), able, expected)
             record_measurements(store, campaign_id, scores, run_id=run_id)
             known |= {measurement_key(score): score for score in scores}
             done, fresh = done + len(chunk), fresh + len(scores)
             report(f"{done} of {len(work)} images scored, {len(candidates) - len(work)} were known")
     return [
-        known.get(_key(candidate, scorer)) or _score(candidate, scorer, unable[scorer.dimension])
+        known.get(_key(candidate, scorer, expected))
+        or _score(candidate, scorer, expected, unable[scorer.dimension])
         for candidate in candidates
         for scorer in scorers
     ], fresh
+
+
+@dataclass(frozen=True)
+class _View:
+    """How a candidate is opened for the scorers."""
+
+    store: Store
+    open_reference: Callable[[str], ReferenceLook | str]
+    expected: Callable[[Candidate], Expectation]
 
 
 @dataclass(frozen=True)
@@ -81,18 +110,24 @@ class _Seen:
     found: Measured | object
 
 
-def _key(candidate: Candidate, scorer: Scorer) -> tuple[str, str, str, str]:
-    return candidate.candidate_id, candidate.image_sha256 or "", scorer.dimension, scorer.version
+def _key(
+    candidate: Candidate, scorer: Scorer, expected: Callable[[Candidate], Expectation]
+) -> tuple[str, str, str, str]:
+    version = version_for(scorer, expected(candidate))
+    return candidate.candidate_id, candidate.image_sha256 or "", scorer.dimension, version
 
 
-def _see(
-    store: Store,
-    candidate: Candidate,
-    scorers: Sequence[Scorer],
-    open_reference: Callable[[str], ReferenceLook | str],
-) -> list[_Seen]:
+def version_for(scorer: Scorer, expectation: Expectation) -> str:
+    """A scorer's version, with what it goes by where that is more than picture and request."""
+    if not scorer.expects:
+        return scorer.version
+    gone_by = fingerprint({part: getattr(expectation, part) for part in scorer.expects})
+    return f"{scorer.version}@{gone_by[:8]}"
+
+
+def _see(view: _View, candidate: Candidate, scorers: Sequence[Scorer]) -> list[_Seen]:
     try:
-        look = _look(store, candidate, open_reference)
+        look = _look(view, candidate)
     except (BrokenFact, UnreadablePicture) as error:
         return [_Seen(candidate, scorer, Measured(reason=str(error))) for scorer in scorers]
     return [
@@ -105,25 +140,33 @@ def _see(
     ]
 
 
-def _scores(seen: Sequence[_Seen], scorers: Sequence[Scorer]) -> list[Score]:
+def _scores(
+    seen: Sequence[_Seen], scorers: Sequence[Scorer], expected: Callable[[Candidate], Expectation]
+) -> list[Score]:
     """What was found, after the scorers with models have looked at all that was kept for them."""
     scores = [
-        _score(each.candidate, each.scorer, each.found) for each in seen if isinstance(each.found, Measured)
+        _score(each.candidate, each.scorer, expected, each.found)
+        for each in seen
+        if isinstance(each.found, Measured)
     ]
     for scorer in scorers:
         if isinstance(scorer, ModelScorer):
             kept = [each for each in seen if each.scorer is scorer and not isinstance(each.found, Measured)]
             measured = scorer.measure_reduced([each.found for each in kept])
-            scores += [_score(each.candidate, scorer, one) for each, one in zip(kept, measured, strict=True)]
+            scores += [
+                _score(each.candidate, scorer, expected, one)
+                for each, one in zip(kept, measured, strict=True)
+            ]
     return scores
 
 
-def _look(store: Store, candidate: Candidate, open_reference: Callable[[str], ReferenceLook | str]) -> Look:
-    encoded = store.images.get(candidate.image_sha256 or "")
-    mask = decode_mask(store.images.get(candidate.mask_sha256)) if candidate.mask_sha256 else None
+def _look(view: _View, candidate: Candidate) -> Look:
+    images = view.store.images
+    encoded = images.get(candidate.image_sha256 or "")
+    mask = decode_mask(images.get(candidate.mask_sha256)) if candidate.mask_sha256 else None
     used = candidate.details.get("reference", {}).get("sha256")
     ordered = sorted(candidate.request.references, key=lambda reference: reference.sha256 != used)
-    opened = [open_reference(reference.sha256) for reference in ordered]
+    opened = [view.open_reference(reference.sha256) for reference in ordered]
     return Look(
         pixels=decode(encoded).pixels,
         mask=mask,
@@ -132,6 +175,7 @@ def _look(store: Store, candidate: Candidate, open_reference: Callable[[str], Re
         references=tuple(reference for reference in opened if isinstance(reference, ReferenceLook)),
         prompt=candidate.request.prompt,
         details=candidate.details,
+        expectation=view.expected(candidate),
     )
 
 
@@ -148,14 +192,17 @@ def _reference(store: Store, sha256: str) -> ReferenceLook | str:
     return ReferenceLook(pixels=cut.pixels, mask=cut.alpha, sha256=sha256)
 
 
-def _score(candidate: Candidate, scorer: Scorer, measured: Measured) -> Score:
+def _score(
+    candidate: Candidate, scorer: Scorer, expected: Callable[[Candidate], Expectation], measured: Measured
+) -> Score:
     return Score(
         candidate_id=candidate.candidate_id,
         image_sha256=candidate.image_sha256 or "",
         dimension=scorer.dimension,
-        scorer_version=scorer.version,
+        scorer_version=version_for(scorer, expected(candidate)),
         value=measured.value,
         reason=measured.reason,
+        applies=measured.applies,
         details=dict(measured.details),
     )
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, RootModel
 
@@ -28,7 +28,7 @@ class ThresholdsFile(RootModel[dict[str, dict[str, Threshold]]]):
 class JudgedScore(Score):
     """A measurement with the verdict that today's thresholds give it."""
 
-    verdict: Literal["passed", "failed", "missing", "not judged"]
+    verdict: Literal["passed", "failed", "missing", "not applicable", "not judged"]
     level: Literal["block", "warn"] | None = None
     minimum: float | None = None
     maximum: float | None = None
@@ -38,10 +38,15 @@ class JudgedScore(Score):
     rules_sha256: str
 
 
-MEASUREMENTS = Table("measurements", Score, partitioned_by="campaign")
+def _all_applied(columns: dict[str, Any]) -> dict[str, Any]:
+    """Scores of schema version 1 know no dimension that does not apply."""
+    return columns | {"applies": True}
+
+
+MEASUREMENTS = Table("measurements", Score, partitioned_by="campaign", version=2, upgrades={1: _all_applied})
 """A journal: every materialisation adds to what is known, and none replaces another."""
 
-SCORES = Table("scores", JudgedScore, partitioned_by="campaign")
+SCORES = Table("scores", JudgedScore, partitioned_by="campaign", version=2, upgrades={1: _all_applied})
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Judged:
 
     passes: bool
     quality: float | None
-    """The mean margin over the blocking thresholds; none when a measurement is missing."""
+    """The mean margin over the blocking thresholds that apply; none when a measurement is missing."""
     reasons: tuple[str, ...]
     """Why it does not pass, and what is worth a warning."""
     scores_sha256: str
@@ -173,7 +178,7 @@ def load_judgements(store: Store, campaign_id: str) -> dict[str, Judged]:
 
 def summed_up(scores: Sequence[JudgedScore]) -> Judged:
     """One candidate's verdicts in one piece. A blocking dimension that has no value is never a pass."""
-    blocking = [score for score in scores if score.level == "block"]
+    blocking = [score for score in scores if score.level == "block" and score.verdict != "not applicable"]
     margins = [score.margin for score in blocking if score.margin is not None]
     return Judged(
         passes=all(score.verdict == "passed" for score in blocking),

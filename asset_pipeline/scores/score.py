@@ -26,6 +26,9 @@ class Score(BaseModel):
     """The measurement, in the unit of its scorer."""
     reason: str | None = None
     """Why there is no value. A missing value is never a pass."""
+    applies: bool = True
+    """False where the dimension is none of this picture's, which ``reason`` then says: a product that is
+    known to carry no words has none to be legible. What could not be measured applies all the same."""
     details: dict[str, Any] = {}
     """What else the scorer saw, for people."""
 
@@ -33,6 +36,8 @@ class Score(BaseModel):
     def _value_or_reason(self) -> "Score":
         if (self.value is None) == (self.reason is None):
             raise ValueError("a score is a value or a reason, and not both")
+        if self.value is not None and not self.applies:
+            raise ValueError("what does not apply has no value")
         if self.value is not None and not np.isfinite(self.value):
             raise ValueError("a score's value is a finite number")
         return self
@@ -45,6 +50,22 @@ class Measured:
     value: float | None = None
     reason: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    applies: bool = True
+    """False only where it is established that there is nothing to measure; see ``Score.applies``."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a picture has to show, as catalog and asset type say it.
+
+    A scorer names what it goes by in ``expects``, and measures anew where that changes.
+    """
+
+    words: tuple[str, ...] | None = None
+    """The words on the product, in their order, as the catalog spells them (the product's attribute
+    ``label_text``); empty where it says that there are none; none where the catalog does not tell."""
+    people: bool = False
+    """Whether the asset type shows people."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +86,7 @@ class Look:
     """The words that the picture was asked for with."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What its provider recorded of it."""
+    expectation: Expectation = Expectation()
 
     @cached_property
     def luma(self) -> npt.NDArray[np.float32]:
@@ -97,6 +119,8 @@ class Scorer(Protocol):
     unit: str
     better: str
     """``higher``, ``lower`` or ``none``: which way is good."""
+    expects: tuple[str, ...]
+    """The parts of the ``Expectation`` that its values depend on."""
 
     def measure(self, look: Look) -> Measured:
         """Measure one image. What cannot be measured is a reason, not an exception and not a number."""

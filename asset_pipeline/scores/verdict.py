@@ -1,7 +1,8 @@
 """Thresholds turn scores into verdicts. Pure: no picture, no store, no clock.
 
 A value on a bound passes. What was not measured never passes: a missing blocking dimension is as final as a
-failed one, and a missing or failed warning is said and does not block.
+failed one, and a missing or failed warning is said and does not block. What is established not to apply to a
+picture is neither: it says so, and is not counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.scores.score import Score
 
 Level = Literal["block", "warn"]
-Outcome = Literal["passed", "failed", "missing"]
+Outcome = Literal["passed", "failed", "missing", "not applicable"]
 
 
 class Threshold(BaseModel):
@@ -57,7 +58,7 @@ class Verdict:
     @property
     def blocks(self) -> bool:
         """Whether it keeps the picture from passing."""
-        return self.level == "block" and self.outcome != "passed"
+        return self.level == "block" and self.outcome in ("failed", "missing")
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,16 @@ class Judgement:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it does not pass, and what is worth a warning."""
-        return tuple(verdict.reason for verdict in self.verdicts if verdict.outcome != "passed")
+        return tuple(verdict.reason for verdict in self.verdicts if verdict.outcome in ("failed", "missing"))
 
     @property
     def quality(self) -> float | None:
-        """The mean margin over the blocking dimensions; none if there are none or one has no value."""
-        margins = [verdict.margin for verdict in self.verdicts if verdict.level == "block"]
+        """The mean margin over the blocking dimensions that apply; none if none does or one has no value."""
+        margins = [
+            verdict.margin
+            for verdict in self.verdicts
+            if verdict.level == "block" and verdict.outcome != "not applicable"
+        ]
         known = [margin for margin in margins if margin is not None]
         return sum(known) / len(known) if known and len(known) == len(margins) else None
 
@@ -107,6 +112,9 @@ def rules_sha256(thresholds: Mapping[str, Threshold]) -> str:
 
 
 def _verdict(dimension: str, score: Score | None, threshold: Threshold) -> Verdict:
+    if score is not None and not score.applies:
+        words = f"{dimension} does not apply: {score.reason}"
+        return Verdict(dimension, threshold.level, "not applicable", words, None)
     if score is None or score.value is None:
         why = "nothing scored it" if score is None else score.reason
         return Verdict(dimension, threshold.level, "missing", f"{dimension} was not measured: {why}", None)

@@ -31,5 +31,7 @@ class Choice(BaseModel):
     """The hash over the facts of all its scores."""
     rules_sha256: str
     """The hash of the thresholds that were applied."""
+    is_audited: bool = False
+    """Whether chance sends it to a person although nobody had to decide, to learn how often machines err."""
     decisions: tuple[str, ...] = ()
     """The names of people's decisions on it, oldest first."""

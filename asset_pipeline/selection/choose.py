@@ -7,51 +7,31 @@ that is already chosen is passed over.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from asset_pipeline.candidates.candidate import Candidate
-from asset_pipeline.scores.records import Judged
+from asset_pipeline.selection.approval import Approving, approval
 from asset_pipeline.selection.choice import Choice
-from asset_pipeline.selection.decision import Decision, standing
-from asset_pipeline.store.events import Event
+from asset_pipeline.selection.entry import Entry
 
 NEAR_DUPLICATE_BITS = 31
 """PDQ hashes that differ in at most so many of 256 bits show the same picture (PDQ's own recommendation)."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A candidate with everything that decides about it."""
-
-    candidate: Candidate
-    candidate_fact_sha256: str
-    judged: Judged
-    decisions: Sequence[Event[Decision]] = ()
-
-    @property
-    def standing(self) -> Decision | None:
-        """The decision that holds for its image."""
-        event = standing(self.decisions, self.candidate.image_sha256)
-        return event.body if event else None
-
-
-def choose(entries: Sequence[Entry], *, keep: int, needs_person: bool) -> list[Choice]:
+def choose(entries: Sequence[Entry], *, keep: int, approving: Approving) -> list[Choice]:
     """Choose up to `keep` images of each prompt; say of every candidate what became of it and why.
 
     Args:
         entries: the candidates of a campaign.
         keep: how many images each prompt gets at most.
-        needs_person: whether a person has to approve an image before it may leave.
+        approving: who approves an image before it may leave.
     """
     by_prompt: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_prompt[entry.candidate.prompt_id].append(entry)
-    return [
-        choice for alike in by_prompt.values() for choice in _choose_for_prompt(alike, keep, needs_person)
-    ]
+    return [choice for alike in by_prompt.values() for choice in _choose_for_prompt(alike, keep, approving)]
 
 
-def _choose_for_prompt(entries: Sequence[Entry], keep: int, needs_person: bool) -> list[Choice]:  # noqa: FBT001 - private
+def _choose_for_prompt(entries: Sequence[Entry], keep: int, approving: Approving) -> list[Choice]:
     chosen: list[Entry] = []
     choices: list[Choice] = []
     for entry in sorted(entries, key=_best_first):
@@ -67,7 +47,8 @@ def _choose_for_prompt(entries: Sequence[Entry], keep: int, needs_person: bool) 
             choices.append(_choice(entry, "not_chosen", None, (reason,)))
         else:
             chosen.append(entry)
-            choices.append(_approval(entry, len(chosen), needs_person))
+            approved = approval(entry, approving)
+            choices.append(_choice(entry, approved.state, len(chosen), approved.reasons))
     return choices
 
 
@@ -87,20 +68,6 @@ def _refusal(entry: Entry) -> tuple[str, ...] | None:
     if decision is not None and decision.verdict == "reject":
         return (f"rejected by {decision.reviewer}" + (f": {decision.reason}" if decision.reason else ""),)
     return None
-
-
-def _approval(entry: Entry, rank: int, needs_person: bool) -> Choice:  # noqa: FBT001 - private
-    decision = entry.standing
-    if decision is not None:
-        return _choice(entry, "approved", rank, (f"approved by {decision.reviewer}", *entry.judged.reasons))
-    if needs_person:
-        return _choice(entry, "pending", rank, ("waits for a person", *entry.judged.reasons))
-    return _choice(
-        entry,
-        "approved",
-        rank,
-        ("passed every gate, and the campaign asks for no more", *entry.judged.reasons),
-    )
 
 
 def _choice(entry: Entry, state: str, rank: int | None, reasons: tuple[str, ...]) -> Choice:
