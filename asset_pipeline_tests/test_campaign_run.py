@@ -143,7 +143,8 @@ def test_a_changed_profile_makes_its_candidates_anew_and_keeps_the_old_as_histor
 
 
 def test_nothing_leaves_before_a_person_approves_it(tmp_path: Path) -> None:
-    data = write_project(tmp_path, products=1, campaigns={"boxes": CAMPAIGN.replace("approval: gates", "approval: human")})
+    boxes = CAMPAIGN.replace("approval: gates", "approval: human")
+    data = write_project(tmp_path, products=1, campaigns={"boxes": boxes})
     with dg.DagsterInstance.ephemeral() as instance:
         project = Project(data, instance)
         assert project.run().success

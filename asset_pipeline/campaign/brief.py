@@ -188,7 +188,7 @@ variations:
 profile: packshot            # a file in data/profiles: what makes the images
 candidates_per_prompt: 2     # how many to make for each prompt ...
 keep: 1                      # ... and how many to keep
-approval: human              # human: a person approves each image. auto: where calibration answers, none does.
+approval: human              # human: a person approves each image. auto: none does where calibration answers
                              # gates: passing every gate is enough
 budget_usd: 0                # the most that all attempts together may cost; 0 allows only what is free
 sensitivity: internal        # public, internal, confidential or local_only
