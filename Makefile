@@ -28,9 +28,13 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/kill_runs.py --kills 32
 	$(BIN)/python benchmarks/kill_runs.py --kills 20 --profile scene --products 25
 	$(BIN)/python benchmarks/generation_loop.py
+	$(BIN)/python benchmarks/funnel.py
 	$(BIN)/python benchmarks/feeds.py
 	$(BIN)/python benchmarks/feed_fuzz.py --feeds 10000
 	$(BIN)/python benchmarks/prompts.py
+	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/planted_defects.py
+	$(BIN)/python benchmarks/calibration.py
 
 # The sample catalog's photographs, rendered anew.
 sample: $(VENV)/installed

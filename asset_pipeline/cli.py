@@ -21,7 +21,7 @@ from rich.table import Column, Table
 from asset_pipeline.audit.audit import audit as audit_story
 from asset_pipeline.campaign.brief import CAMPAIGN_TEMPLATE, campaign_ids, campaign_path, load_campaign
 from asset_pipeline.campaign.partitions import register_campaigns
-from asset_pipeline.candidates.plan import Ledger, Plan, plan_production
+from asset_pipeline.candidates.plan import Foreseen, Ledger, Plan, plan_production
 from asset_pipeline.candidates.records import (
     Workshop,
     load_attempts,
@@ -38,15 +38,20 @@ from asset_pipeline.catalog.report import hygiene_report
 from asset_pipeline.checkpoints.local_files import Progress as Told
 from asset_pipeline.checkpoints.pinning import pin as pin_model
 from asset_pipeline.checkpoints.resolver import Checkpoints
+from asset_pipeline.commands.calibrate import calibrate
+from asset_pipeline.commands.expire import expire
+from asset_pipeline.commands.like import like
 from asset_pipeline.commands.terminal import console, the_store
 from asset_pipeline.decisions.decision import Decision, Verdict
 from asset_pipeline.decisions.records import decide
 from asset_pipeline.definitions import (
+    CHECKPOINTS,
     PLACES,
     PROVIDERS,
     STREAMS,
     TEXT_MODELS,
     defs,
+    scorers,
 )
 from asset_pipeline.doctor import examine
 from asset_pipeline.errors import InvalidFile, NotFound, PipelineError
@@ -56,6 +61,7 @@ from asset_pipeline.prompts.editions import changes
 from asset_pipeline.prompts.records import PROMPTS, Written, load_editions, load_prompts, prompts_from
 from asset_pipeline.prompts.report import difference_json, difference_lines, only, written_json, written_lines
 from asset_pipeline.prompts.writing.words import WordsWritten, Writer, count_drafts
+from asset_pipeline.scores.requirements import load_requirements
 from asset_pipeline.selection.choice import Choice
 from asset_pipeline.selection.records import load_choices
 from asset_pipeline.selection.summary import MARKS
@@ -117,6 +123,7 @@ def plan(campaigns: Sequence[str], *, changed: bool, as_json: bool) -> None:
 
     CAMPAIGNS are all campaigns if none is named.
     """
+    load_requirements(PLACES.data, scorers(CHECKPOINTS))  # its errors are told before anything is made
     store = the_store()
     reading = read_catalog(
         PLACES.data / "catalog", known=load_photograph_files(store), remote=recorded_photographs(store)
@@ -152,6 +159,7 @@ def run(campaigns: Sequence[str], *, afresh: bool, shards: int) -> None:
     instance = dg.DagsterInstance.get()
     register_campaigns(instance, PLACES.data)
     job = defs.resolve_job_def("campaign")
+    load_requirements(PLACES.data, scorers(CHECKPOINTS))
     for campaign in campaigns:
         load_campaign(PLACES.data, campaign)
     for campaign in campaigns:
@@ -183,13 +191,14 @@ def run(campaigns: Sequence[str], *, afresh: bool, shards: int) -> None:
     type=click.Choice(["approved", "pending", "rejected", "not_chosen"]),
     help="Only candidates in this state.",
 )
-def show(campaign: str, state: str | None) -> None:
+@click.option("--audited", is_flag=True, help="Only those that chance sends to a person all the same.")
+def show(campaign: str, state: str | None, *, audited: bool) -> None:
     """List a campaign's candidates, what became of each and why, and draw its contact sheet."""
     store = the_store()
     load_campaign(PLACES.data, campaign)
     table = Table(Column("candidate", no_wrap=True), "SKU", "state", "quality", "why")
     for choice in load_choices(store, campaign):
-        if state in (None, choice.state):
+        if state in (None, choice.state) and (choice.is_audited or not audited):
             quality = "" if choice.quality is None else f"{choice.quality:.2f}"
             table.add_row(choice.candidate_id, choice.sku, choice.state, quality, "; ".join(choice.reasons))
     console.print(table)
@@ -480,7 +489,9 @@ def _plans_table(plans: Sequence[Plan]) -> Table:
 
 def _plan_notes(each: Plan) -> Iterator[str]:
     """What a person should know of a plan besides its numbers."""
-    if each.make:
+    if each.funnel is not None:
+        yield from _funnel_notes(each, each.funnel)
+    elif each.make:
         by_type = ", ".join(f"{count} {name}" for name, count in each.make_by_asset_type.items())
         yield f"makes {by_type} with {each.profile}; {len(each.new_skus)} products are new"
     yield from _writing_notes(each.words)
@@ -493,6 +504,24 @@ def _plan_notes(each: Plan) -> Iterator[str]:
     if not each.is_affordable:
         yield f"${each.spent_usd + each.cost_usd:.2f} in all is beyond the budget of ${each.budget_usd:.2f}"
     yield from (f"a run would not start: {objection}" for objection in each.objections)
+
+
+def _funnel_notes(each: Plan, funnel: Foreseen) -> Iterator[str]:
+    """What a person should know of rounds that are still to come."""
+    if funnel.open_prompts == 0:
+        yield f"its funnel has ended: {each.reuse} of {each.wanted} pictures that it asked for are there"
+        return
+    seen = (
+        f"about {funnel.expected} at the pass rate of {funnel.pass_rate:.2f} that was seen"
+        if funnel.expected is not None and funnel.pass_rate is not None
+        else "how many it takes depends on the pass rate, of which nothing was seen yet"
+    )
+    yield (
+        f"makes at most {funnel.paid} pictures for ${each.cost_usd:.2f} with {each.profile}, in rounds, until "
+        f"{funnel.keep_per_prompt} of each of {funnel.open_prompts} prompts pass; {seen}"
+    )
+    if funnel.paid < funnel.most:
+        yield f"the budget of ${each.budget_usd:.2f} pays for {funnel.paid} of at most {funnel.most} pictures"
 
 
 def _writing_notes(words: WordsWritten | None) -> Iterator[str]:
@@ -568,6 +597,10 @@ def _tell(store: Store, campaign: str) -> None:
         f"{files} files exported" + (f" to {receipts[-1].destination}" if receipts else "")
     )
 
+
+main.add_command(calibrate)
+main.add_command(expire)
+main.add_command(like)
 
 if __name__ == "__main__":
     main()

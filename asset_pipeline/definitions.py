@@ -14,13 +14,19 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 
 from asset_pipeline.automation import SENSORS
+from asset_pipeline.calibration import checks as calibration_checks
+from asset_pipeline.calibration.acceptance import ACCEPTANCES
+from asset_pipeline.calibration.asset import calibration
+from asset_pipeline.calibration.records import CALIBRATIONS
 from asset_pipeline.candidates import checks as candidates_checks
 from asset_pipeline.candidates.asset import candidates
 from asset_pipeline.candidates.attempt import ATTEMPTS
+from asset_pipeline.candidates.expired import EXPIRIES
 from asset_pipeline.candidates.profile import load_profiles
 from asset_pipeline.candidates.records import CANDIDATES, Workshop
 from asset_pipeline.candidates.request import Profile, Provider
 from asset_pipeline.candidates.token_count import token_counts
+from asset_pipeline.candidates.waves import WAVES
 from asset_pipeline.catalog import checks as catalog_checks
 from asset_pipeline.catalog.asset import catalog
 from asset_pipeline.catalog.records import FEEDS, FINDINGS, PHOTOGRAPH_FILES, PRODUCTS, REMOTE_PHOTOGRAPHS
@@ -47,20 +53,33 @@ from asset_pipeline.prompts.writing.text_model import TextModel, load_text_model
 from asset_pipeline.providers.diffusers import Diffusers
 from asset_pipeline.providers.packshot import Packshot
 from asset_pipeline.providers.scene import Scene
+from asset_pipeline.reading.words_on_products import WordsOnProducts
 from asset_pipeline.scorers.background_uniformity import BackgroundUniformity
 from asset_pipeline.scorers.background_white import BackgroundWhite
+from asset_pipeline.scorers.blank import Blank
 from asset_pipeline.scorers.blockiness import Blockiness
 from asset_pipeline.scorers.colour import Colour
 from asset_pipeline.scorers.exposure import Exposure
+from asset_pipeline.scorers.faces import Faces
 from asset_pipeline.scorers.file_rules import Dimensions, FileCheck
 from asset_pipeline.scorers.framing import ProductFill, ProductInside
 from asset_pipeline.scorers.noise import Noise
+from asset_pipeline.scorers.product_fidelity import ProductFidelity
 from asset_pipeline.scorers.product_lock import ProductLock
+from asset_pipeline.scorers.product_orientation import ProductOrientation
+from asset_pipeline.scorers.product_structure import ProductStructure
 from asset_pipeline.scorers.prompt_alignment import PromptAlignment
+from asset_pipeline.scorers.question_answering import question_answering
+from asset_pipeline.scorers.safety import Safety
 from asset_pipeline.scorers.sharpness import Sharpness
+from asset_pipeline.scorers.text_legibility import TextLegibility
+from asset_pipeline.scorers.text_orientation import TextOrientation
 from asset_pipeline.scores import checks as scores_checks
 from asset_pipeline.scores.asset import scores
-from asset_pipeline.scores.records import MEASUREMENTS, SCORES, load_thresholds
+from asset_pipeline.scores.gates import Gates
+from asset_pipeline.scores.own_process import in_own_process
+from asset_pipeline.scores.records import MEASUREMENTS, SCORES
+from asset_pipeline.scores.requirements import load_requirements
 from asset_pipeline.scores.score import Scorer
 from asset_pipeline.selection import checks as selection_checks
 from asset_pipeline.selection.asset import selection
@@ -76,8 +95,16 @@ from asset_pipeline.text_models.replicate import Replicate
 
 Choice = TypeVar("Choice")
 
-ASSETS = (catalog, prompts, candidates, scores, selection, exports)
-CHECKS = (catalog_checks, prompts_checks, candidates_checks, scores_checks, selection_checks, exports_checks)
+ASSETS = (catalog, prompts, candidates, scores, calibration, selection, exports)
+CHECKS = (
+    catalog_checks,
+    prompts_checks,
+    candidates_checks,
+    scores_checks,
+    calibration_checks,
+    selection_checks,
+    exports_checks,
+)
 TABLES: tuple[Table[Any], ...] = (
     PRODUCTS,
     FINDINGS,
@@ -91,10 +118,21 @@ TABLES: tuple[Table[Any], ...] = (
     CANDIDATES,
     MEASUREMENTS,
     SCORES,
+    CALIBRATIONS,
     SELECTION,
     EXPORTED_FILES,
 )
-STREAMS: tuple[EventStream[Any], ...] = (TEXT_CLAIMS, TEXT_ANSWERS, ATTEMPTS, HEARTBEATS, DECISIONS, RECEIPTS)
+STREAMS: tuple[EventStream[Any], ...] = (
+    TEXT_CLAIMS,
+    TEXT_ANSWERS,
+    WAVES,
+    ATTEMPTS,
+    EXPIRIES,
+    HEARTBEATS,
+    DECISIONS,
+    ACCEPTANCES,
+    RECEIPTS,
+)
 VIEWS = (
     """CREATE VIEW lineage AS
        SELECT exports.path, exports.sha256, exports.channel, exports.campaign, exports.sku,
@@ -150,10 +188,18 @@ def text_models(environ: Mapping[str, str]) -> dict[str, TextModel]:
 
 
 def scorers(checkpoints: Checkpoints) -> list[Scorer]:
-    """Every way of looking at an image."""
+    """Every way of looking at an image; the heavy ones in processes of their own.
+
+    ``ASSET_PIPELINE_QUESTION_MODEL`` names the model that is asked about pictures; none is unless it does.
+    """
+    question_model = checkpoints.environ.get("ASSET_PIPELINE_QUESTION_MODEL")
+    asking = partial(question_answering, checkpoints, question_model) if question_model else None
+    words = WordsOnProducts()
     return [
         FileCheck(),
         Dimensions(),
+        Blank(),
+        Safety(),
         Sharpness(),
         Noise(),
         Blockiness(),
@@ -164,13 +210,27 @@ def scorers(checkpoints: Checkpoints) -> list[Scorer]:
         ProductInside(),
         Colour(),
         ProductLock(),
+        ProductStructure(),
+        ProductOrientation(),
+        ProductFidelity(),
+        Faces(checkpoints),
         PromptAlignment(checkpoints),
+        TextLegibility(words),
+        TextOrientation(words),
+        *(in_own_process(asking) if asking else ()),
     ]
 
 
 def targets(places: Places) -> dict[str, Target]:
     """Every place of delivery, by the name that campaigns use."""
     return {"local_folder": LocalFolder(places.exports)}
+
+
+def workshop(
+    store: Store, data: Path, made_by: Mapping[str, Provider], looked_at_by: Sequence[Scorer]
+) -> Workshop:
+    """What making candidates takes; the scores' gates judge the rounds of funnels."""
+    return Workshop(store, data, made_by, Gates(store, data, looked_at_by))
 
 
 def s3_resource(environ: Mapping[str, str]) -> S3Resource:
@@ -242,7 +302,8 @@ def code_versions(
         }
 
     def scores_version() -> Any:
-        return load_thresholds(data), [(scorer.dimension, scorer.version) for scorer in looked_at_by]
+        required = load_requirements(data)
+        return required.thresholds, required.rules, [(each.dimension, each.version) for each in looked_at_by]
 
     versions: dict[str, Callable[[], Any]] = {
         "prompts": prompts_version,
@@ -298,7 +359,7 @@ def build(
     retries = {"dagster/retry_strategy": "FROM_ASSET_FAILURE"}
     campaign_job = dg.define_asset_job(
         "campaign",
-        selection=list(ASSETS),
+        selection=[each for each in ASSETS if each is not calibration],
         tags=retries,
         description="Everything of a campaign, from the feeds to the exports.",
     )
@@ -307,6 +368,12 @@ def build(
         selection=[selection, exports],
         tags=retries,
         description="Choose and export again, after people have decided.",
+    )
+    calibration_job = dg.define_asset_job(
+        "calibrating",  # no job can have an asset's name
+        selection=[calibration],
+        tags=retries,
+        description="Learn from people's decisions in all campaigns.",
     )
     candidates_of_many = candidates.with_attributes(backfill_policy=backfill_policy(environ))
     assets = [candidates_of_many if each is candidates else each for each in ASSETS]
@@ -317,7 +384,7 @@ def build(
         "fetch_rules": FetchRules.of(environ),
         "store": dg.ResourceDefinition(lambda _: open_store(places, s3)),
         "workshop": dg.ResourceDefinition(
-            lambda context: Workshop(context.resources.store, places.data, made_by),
+            lambda context: workshop(context.resources.store, places.data, made_by, looked_at_by),
             required_resource_keys={"store"},
         ),
         "tokens": token_counts(places.data, made_by),
@@ -329,7 +396,7 @@ def build(
     return dg.Definitions(
         assets=dg.map_asset_specs(lambda spec: _with_version(spec, versions), assets),
         asset_checks=dg.load_asset_checks_from_modules(CHECKS),
-        jobs=[campaign_job, delivery_job],
+        jobs=[campaign_job, delivery_job, calibration_job],
         sensors=SENSORS,
         resources=resources,
         executor=executor(environ),

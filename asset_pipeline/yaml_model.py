@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -81,6 +81,15 @@ def read_folder(folder: Path, model: type[Model]) -> dict[str, Model]:
     return models
 
 
+def located(path: Path, *location: int | str) -> str:
+    """A part of a YAML file that is there, as its errors begin: ``data/rules.yaml:7: rules.1.measure``.
+
+    It is for what a model cannot know to be wrong, such as the name of something that is in no other file.
+    """
+    node = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+    return f"{path}:{_line_of(node, location)}: {'.'.join(str(part) for part in location)}"
+
+
 def _describe(path: Path, node: yaml.Node | None, model: type[BaseModel], details: ErrorDetails) -> str:
     location = details["loc"]
     field = ".".join(str(part) for part in location) or "the file"
@@ -97,8 +106,9 @@ def _field_names(model: type[BaseModel]) -> list[str]:
     names: list[str] = []
     for name, field in model.model_fields.items():
         names.append(name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            names.extend(_field_names(field.annotation))
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                names.extend(_field_names(part))
     return names
 
 

@@ -125,7 +125,7 @@ def test_a_file_of_a_checkpoint_lies_below_its_folder(tmp_path: Path, path: str)
         read_checkpoint(tmp_path, "tiny")
 
 
-@pytest.mark.parametrize("suffix", ["bin", "pt", "pth", "ckpt", "pkl", "py", "onnx", "safetensors.zip"])
+@pytest.mark.parametrize("suffix", ["bin", "pt", "pth", "ckpt", "pkl", "py", "safetensors.zip"])
 def test_a_checkpoint_is_made_of_safetensors_and_plain_data_alone(tmp_path: Path, suffix: str) -> None:
     describe(tmp_path, {f"unet/model.{suffix}": b""})
     with pytest.raises(InvalidFile, match=r"a checkpoint is made of \.safetensors"):

@@ -30,6 +30,7 @@ DRAWERS = {
     "core",
 }
 SCORERS = definitions.scorers(Checkpoints(ROOT / "data", {}))
+OF_ALL_CAMPAIGNS = {"catalog", "calibration"}
 SPECS = {spec.key.to_user_string(): spec for spec in definitions.defs.resolve_all_asset_specs()}
 
 
@@ -40,9 +41,10 @@ def test_rooms_face_one_way() -> None:
     assert result.returncode == 0, result.stdout
 
 
-def test_there_is_an_asset_in_each_of_the_six_rooms() -> None:
+def test_there_is_an_asset_in_each_of_the_seven_rooms() -> None:
+    rooms = ["calibration", "candidates", "catalog", "exports", "prompts", "scores", "selection"]
     assert [path.parent.name for path in ASSET_FILES] == sorted(SPECS)
-    assert sorted(SPECS) == ["candidates", "catalog", "exports", "prompts", "scores", "selection"]
+    assert sorted(SPECS) == rooms
 
 
 @pytest.mark.parametrize("path", ASSET_FILES, ids=lambda path: path.parent.name)
@@ -65,9 +67,13 @@ def test_every_asset_is_described_grouped_owned_and_versioned(name: str) -> None
     assert spec.code_version
 
 
-@pytest.mark.parametrize("name", sorted(SPECS.keys() - {"catalog"}))
-def test_a_partition_of_every_asset_but_the_catalog_is_a_campaign(name: str) -> None:
-    assert SPECS["catalog"].partitions_def is None
+@pytest.mark.parametrize("name", sorted(OF_ALL_CAMPAIGNS))
+def test_the_catalog_and_calibration_are_one_for_all_campaigns(name: str) -> None:
+    assert SPECS[name].partitions_def is None
+
+
+@pytest.mark.parametrize("name", sorted(SPECS.keys() - OF_ALL_CAMPAIGNS))
+def test_a_partition_of_every_other_asset_is_a_campaign(name: str) -> None:
     partitions = SPECS[name].partitions_def
     assert isinstance(partitions, dg.DynamicPartitionsDefinition)
     assert partitions.name == "campaigns"
@@ -77,7 +83,7 @@ def test_every_check_of_a_campaign_looks_at_its_own_partition_alone() -> None:
     checks = [spec for check in definitions.defs.asset_checks or [] for spec in check.check_specs]
     assert checks
     for check in checks:
-        on_campaign = check.asset_key.to_user_string() != "catalog"
+        on_campaign = check.asset_key.to_user_string() not in OF_ALL_CAMPAIGNS
         assert (check.partitions_def is not None) == on_campaign, check.name
 
 

@@ -285,6 +285,14 @@ def test_the_measures_tell_a_sharp_picture_from_a_soft_one_and_a_clipped_one() -
     assert glance(soft).mean_luminance == pytest.approx(125, abs=1)
 
 
+def test_the_reduced_copy_is_the_mean_of_its_areas_by_the_longer_side() -> None:
+    pixels = np.zeros((512, 2048, 3), np.uint8)
+    pixels[::2, ::2] = pixels[1::2, 1::2] = 250
+    seen = glance(pixels)
+    assert (seen.clipped, seen.spread) == (0.0, 0.0)
+    assert seen.mean_luminance == pytest.approx(125, abs=1)
+
+
 @pytest.mark.parametrize("colour", [(0, 0, 0), (128, 127, 129), (255, 255, 255)])
 def test_a_picture_of_one_flat_colour_shows_nothing(colour: tuple[int, int, int]) -> None:
     flat = np.full((600, 800, 3), colour, np.uint8)

@@ -29,6 +29,7 @@ from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.pictures.encode import lossless_webp
 from asset_pipeline.scorers.prompt_alignment import BATCH, VOCABULARY, PromptAlignment, exchanges, fitted
 from asset_pipeline.scorers.sharpness import Sharpness
+from asset_pipeline.scores import judging
 from asset_pipeline.scores.judging import Measuring, measure_missing
 from asset_pipeline.scores.records import judge_candidates, summed_up
 from asset_pipeline.scores.score import Expectation, Look, ModelScorer, Pixels, Score, Scorer
@@ -192,6 +193,32 @@ def test_a_picture_has_exactly_the_same_value_alone_and_in_any_company(data: Pat
     assert measuring.measure_reduced(reduced[::-1])[::-1] == together
     assert [scorer(data).measure_reduced([each])[0] for each in reduced[:3]] == together[:3]
     assert len({each.value for each in together}) > 30
+
+
+def test_the_number_of_threads_that_torch_has_does_not_change_a_value(data: Path) -> None:
+    measuring, threads = scorer(data), torch.get_num_threads()
+    reduced = [measuring.reduce(look(picture(seed))) for seed in range(20)]
+    try:
+        values = []
+        for number in (1, 2, 5):
+            torch.set_num_threads(number)
+            values.append(measuring.measure_reduced(reduced))
+    finally:
+        torch.set_num_threads(threads)
+    assert values[0] == values[1] == values[2]
+
+
+def test_a_run_gives_the_values_that_each_picture_has_alone(
+    data: Path, local_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "TOGETHER", 3)
+    monkeypatch.setattr(judging, "CHUNK", 7)
+    candidates = [candidate(local_store, seed) for seed in range(10)]
+    scores, _ = measure(local_store, candidates, scorer(data))
+    alone = scorer(data)
+    assert [each.value for each in scores] == [
+        alone.measure(look(picture(seed, 64, 64))).value for seed in range(10)
+    ]
 
 
 def test_a_short_batch_is_filled_up_because_last_digits_depend_on_its_size(

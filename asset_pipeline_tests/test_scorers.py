@@ -16,6 +16,7 @@ from PIL import Image, ImageCms, ImageFilter
 from scipy import ndimage
 from skimage.color import deltaE_ciede2000, lab2rgb, rgb2lab
 
+from asset_pipeline.pictures.decode import decode
 from asset_pipeline.pictures.encode import jpeg, lossless_webp, png, srgb_profile, webp
 from asset_pipeline.scorers.background_uniformity import BackgroundUniformity
 from asset_pipeline.scorers.background_white import BackgroundWhite
@@ -170,6 +171,35 @@ def test_nothing_is_measured_of_a_product_that_nobody_can_find(scorer: Scorer, m
     assert "nobody knows where the product is" in reason(scorer.measure(shown))
 
 
+# -------------------------------------------------------------------------------------- what a look computes
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (64, 48), (1, 1)])
+def test_the_luma_in_whole_levels_is_the_one_of_rec_601(shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
+    assert np.abs(look(pixels).grey - pixels @ np.array([0.299, 0.587, 0.114])).max() <= 0.51
+
+
+@given(rows=st.integers(0, 9), columns=st.integers(0, 9), high=st.integers(1, 9), wide=st.integers(1, 9))
+@settings(deadline=None, max_examples=40)
+def test_the_products_box_is_the_smallest_that_holds_it(
+    rows: int, columns: int, high: int, wide: int
+) -> None:
+    mask = np.zeros((20, 20), np.uint8)
+    corners = [(rows, columns + wide - 1), (rows + high - 1, columns)]
+    mask[tuple(zip(*corners, strict=True))] = 128
+    mask[(mask == 0) & (np.random.default_rng(0).random(mask.shape) < 0.5)] = 127
+    shown = look(np.zeros((20, 20, 3), np.uint8), mask)
+    assert shown.product_box == (slice(rows, rows + high), slice(columns, columns + wide))
+
+
+def test_what_several_scorers_need_is_computed_once() -> None:
+    shown = look(pack_shot(), box_mask())
+    assert shown.grey is shown.grey
+    assert shown.product is shown.product
+    assert shown.product_box is shown.product_box
+
+
 # ------------------------------------------------------------------------------------------------- the file
 
 
@@ -207,6 +237,32 @@ def test_a_file_with_other_pixels_than_those_that_are_scored_fails_the_file_chec
     other = pixels.copy()
     other[0, 0, 0] ^= 1
     assert failed_rules(other, lossless_webp(pixels)) == ["holds_the_pixels"]
+
+
+def test_a_file_that_was_decoded_for_the_look_is_not_decoded_again() -> None:
+    pixels = textured(64)
+    decoded = decode(lossless_webp(pixels)).pixels
+    cut_off = png(pixels)[:-50]  # so that it is seen whether anybody decodes it
+    shown = Look(decoded, None, cut_off, (64, 64), decoded=decoded)
+    assert FileCheck().measure(shown) == Measured(1.0, details={"failed": [], "mode": "RGB"})
+    assert FileCheck().measure(replace(shown, decoded=None)).details["failed"] == ["decodes"]
+
+
+def test_pixels_that_are_not_the_decoded_ones_fail_the_file_check() -> None:
+    pixels = textured(64)
+    decoded = decode(lossless_webp(pixels)).pixels
+    shown = Look(decoded, None, lossless_webp(pixels), (64, 64), decoded=decoded)
+    other = pixels.copy()
+    other[0, 0, 0] ^= 1
+    assert FileCheck().measure(replace(shown, pixels=other)).details["failed"] == ["holds_the_pixels"]
+
+
+@pytest.mark.parametrize("levels", [4, 5])
+def test_a_picture_that_hardly_varies_shows_nothing_wherever_it_varies(levels: int) -> None:
+    pixels = np.full((64, 64, 3), 100, np.uint8)
+    pixels[5, 7, 2] += levels
+    failed = FileCheck().measure(Look(pixels, None, png(pixels), (64, 64))).details["failed"]
+    assert failed == (["shows_something"] if levels == 4 else [])
 
 
 def test_transparency_fails_the_file_check() -> None:
@@ -328,6 +384,21 @@ def test_before_pure_white_the_rest_of_the_frame_is_measured() -> None:
     assert value(measured) == pytest.approx(8, rel=0.05)
 
 
+def test_noise_is_immerkaers_formula_over_the_pixels_that_are_not_cut_off() -> None:
+    pixels = np.clip((noisy(textured(SIDE), 20).astype(int) - 128) * 2 + 128, 0, 255).astype(np.uint8)
+    assert {0, 2, 4, 252, 254, 255} <= set(np.unique(pixels))
+    pixels[::50, ::3] = 253
+    grey = look(pixels).grey.astype(np.float64)
+    response = ndimage.convolve(grey, np.outer([1, -2, 1], [1, -2, 1]))
+    seen = ndimage.minimum_filter((grey > 2) & (grey < 253), size=3)
+    background = seen & ~ndimage.maximum_filter(box_mask() > 127, size=2 * round(SIDE * 0.01) + 1)
+    inner = np.zeros_like(seen)
+    inner[1:-1, 1:-1] = True
+    for shown, where in ((look(pixels), seen), (look(pixels, box_mask()), background)):
+        expected = np.sqrt(np.pi / 2) / 6 * np.abs(response[where & inner]).mean()
+        assert value(Noise().measure(shown)) == pytest.approx(expected, rel=1e-9)
+
+
 def test_in_pure_black_and_white_noise_is_not_measured() -> None:
     assert "pure black or white" in reason(Noise().measure(look(np.full((SIDE, SIDE, 3), 255, np.uint8))))
 
@@ -358,6 +429,19 @@ def test_a_straight_edge_that_lies_on_the_grid_is_not_blockiness() -> None:
     assert value(Blockiness().measure(look(pixels, box_mask()))) == pytest.approx(1, abs=0.1)
 
 
+def test_blockiness_is_the_median_over_the_grids_lines_of_the_step_across_over_those_beside() -> None:
+    pixels = through_jpeg(noisy(textured(120), 4), 40)[:, :88]
+    grey, ratios = look(pixels).grey.astype(np.float64), []
+    for axis in (0, 1):
+        steps = np.abs(np.diff(grey, axis=axis)).mean(axis=1 - axis)
+        for line in range(15, len(steps) - 4, 8):
+            beside = [*steps[line - 4 : line], *steps[line + 1 : line + 5]]
+            ratios.append((steps[line] + 0.05) / (np.median(beside) + 0.05))
+    measured = Blockiness().measure(look(pixels))
+    assert value(measured) == pytest.approx(float(np.median(ratios)))
+    assert measured.details["lines"] == len(ratios)
+
+
 def test_a_flat_picture_has_no_blockiness() -> None:
     assert "too small or too flat" in reason(
         Blockiness().measure(look(np.full((SIDE, SIDE, 3), 9, np.uint8)))
@@ -380,6 +464,32 @@ def test_clipped_shares_of_the_product_are_exact() -> None:
     assert value(measured) == pytest.approx(60 / 160)
     assert measured.details["dark"] == pytest.approx(40 / 160)
     assert measured.details["bright"] == pytest.approx(20 / 160)
+
+
+@pytest.mark.parametrize(("level", "share"), [(2, 1.0), (3, 0.0), (252, 0.0), (253, 1.0)])
+def test_clipped_is_what_is_within_two_levels_of_black_or_white(level: int, share: float) -> None:
+    pixels = np.full((SIDE, SIDE, 3), level, np.uint8)
+    assert value(Exposure().measure(look(pixels, box_mask()))) == share
+
+
+@pytest.mark.parametrize("background", [0, 255])
+def test_what_is_seen_between_the_parts_of_a_product_is_not_the_product(background: int) -> None:
+    pixels, mask = pack_shot(), box_mask()
+    pixels[80:160, 100:150], mask[80:160, 100:150] = background, 0
+    assert value(Exposure().measure(look(pixels, mask))) == 0.0
+
+
+@pytest.mark.parametrize("background", [0, 255])
+def test_the_soft_outline_before_black_or_white_is_not_clipped(background: int) -> None:
+    mask = np.asarray(Image.fromarray(box_mask()).filter(ImageFilter.GaussianBlur(3)), np.uint8)
+    share = mask[..., None] / 255
+    pixels = np.asarray(share * pack_shot() + (1 - share) * background, np.uint8)
+    assert value(Exposure().measure(look(pixels, mask))) == 0.0
+
+
+def test_the_median_luma_of_the_product_is_told() -> None:
+    pixels = pack_shot(colours=((10, 10, 10), (200, 200, 200), (220, 220, 220)))
+    assert Exposure().measure(look(pixels, box_mask())).details["median_luma"] == 200
 
 
 # ----------------------------------------------------------------------------------------------- background

@@ -1,15 +1,23 @@
 """How thresholds turn scores into verdicts, and what may never pass."""
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from asset_pipeline.checkpoints.resolver import Checkpoints
+from asset_pipeline.definitions import scorers
+from asset_pipeline.errors import InvalidFile
+from asset_pipeline.prompts.asset_type import load_asset_types
+from asset_pipeline.scores.requirements import USUAL_PASS_RATE, Requirements, load_requirements
 from asset_pipeline.scores.score import Score
 from asset_pipeline.scores.verdict import Judgement, Threshold, judge, rules_sha256
 
+DATA = Path(__file__).parent.parent / "data"
+SCORERS = scorers(Checkpoints(DATA, {}))
 DIMENSIONS = ("blockiness", "colour", "noise", "sharpness")
 
 
@@ -253,3 +261,103 @@ def test_the_hash_of_the_rules_is_of_their_meaning() -> None:
 
     assert of(max=1) == of(max=1.0) == of(max=1, min=None, level="block")
     assert len({of(max=1), of(max=1.5), of(min=1), of(max=1, level="warn"), rules_sha256({})}) == 5
+
+
+# -------------------------------------------------------------------------------- as a file, by asset type
+
+HERO = """\
+title: Hero
+width: 64
+height: 64
+template: a
+"""
+
+
+def loaded(folder: Path, thresholds: str, *, check_names: bool = True) -> Requirements:
+    (folder / "asset_types").mkdir(exist_ok=True)
+    (folder / "asset_types" / "hero.yaml").write_text(HERO)
+    (folder / "thresholds.yaml").write_text(thresholds)
+    return load_requirements(folder, SCORERS if check_names else None)
+
+
+def test_an_asset_type_says_only_what_differs_from_the_default(tmp_path: Path) -> None:
+    found = loaded(
+        tmp_path,
+        "default: {noise: {max: 3}, sharpness: {max: 0.5}, colour: {max: 6}}\n"
+        "hero: {sharpness: {max: 0.7, level: warn}, noise: off, product_fill: {min: 30}}\n",
+    ).thresholds
+    assert found["hero"] == {
+        "sharpness": Threshold(max=0.7, level="warn"),
+        "colour": Threshold(max=6),
+        "product_fill": Threshold(min=30),
+    }
+    assert sorted(found["default"]) == ["colour", "noise", "sharpness"]
+
+
+def test_another_threshold_takes_the_place_of_the_default_one_as_a_whole(tmp_path: Path) -> None:
+    found = loaded(tmp_path, "default: {noise: {min: 1, max: 3, level: warn}}\nhero: {noise: {max: 2}}\n")
+    assert found.thresholds["hero"]["noise"] == Threshold(max=2)
+
+
+def test_off_may_be_in_quotes_and_nothing_at_all_is_told(tmp_path: Path) -> None:
+    default = "default: {noise: {max: 3}, colour: {max: 6}}\n"
+    assert "noise" not in loaded(tmp_path, default + "hero: {noise: 'off'}\n").thresholds["hero"]
+    with pytest.raises(InvalidFile, match=r"thresholds\.yaml:3: hero\.noise: .*or off"):
+        loaded(tmp_path, default + "hero:\n  noise:\n")
+
+
+def test_a_slip_in_a_name_is_told_by_line(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile) as error:
+        loaded(
+            tmp_path,
+            "default:\n  nois: {max: 3}\nheroes:\n  noise: {max: 3}\nhero:\n  sharpness: off\n",
+        )
+    told = str(error.value).replace(str(tmp_path) + "/", "").splitlines()
+    assert [line.split("; ")[0] for line in told] == [
+        "thresholds.yaml:2: default.nois: there is no dimension 'nois'",
+        "thresholds.yaml:3: heroes: there is no asset type 'heroes'",
+        "thresholds.yaml:6: hero.sharpness: default has none that could be off",
+    ]
+    assert "did you mean noise? There are: " in told[0]
+    assert "did you mean hero? There are: default, hero" in told[1]
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "complaint"),
+    [
+        ("default:\n  noise: {maxi: 3}\n", r"thresholds\.yaml:2: default\.noise\.maxi: no such field"),
+        ("default:\n  noise: 3\n", r"thresholds\.yaml:2: default\.noise: "),
+        ("default:\n  noise: {max: 3}\n  pass_rate: 80\n", r"thresholds\.yaml:3: default\.pass_rate: .*less"),
+        ("hero: {noise: {max: 3}}\n", "default: the thresholds for every asset type are missing"),
+        ("default: {pass_rate: 0.5}\n", "default: the thresholds for every asset type are missing"),
+    ],
+)
+def test_thresholds_that_mean_nothing_are_told_by_line(
+    tmp_path: Path, thresholds: str, complaint: str
+) -> None:
+    with pytest.raises(InvalidFile, match=complaint):
+        loaded(tmp_path, thresholds)
+
+
+def test_the_usual_pass_rate_is_inherited_too(tmp_path: Path) -> None:
+    noise = "noise: {max: 3}"
+    assert loaded(tmp_path, f"default: {{{noise}}}\nhero: {{{noise}}}\n").pass_rates == {
+        "default": USUAL_PASS_RATE,
+        "hero": USUAL_PASS_RATE,
+    }
+    found = loaded(tmp_path, f"default: {{{noise}, pass_rate: 0.0}}\nhero: {{{noise}, pass_rate: 0.9}}\n")
+    assert found.pass_rates == {"default": 0.0, "hero": 0.9}
+
+
+def test_names_are_not_checked_where_nobody_knows_the_scorers(tmp_path: Path) -> None:
+    assert "nois" in loaded(tmp_path, "default: {nois: {max: 3}}\n", check_names=False).thresholds["default"]
+
+
+def test_the_shipped_thresholds_name_what_there_is_and_inherit() -> None:
+    found = load_requirements(DATA, SCORERS).thresholds
+    assert set(found) <= {"default", *load_asset_types(DATA)}
+    for name, thresholds in found.items():
+        assert {"file_check", "dimensions", "sharpness", "colour"} <= thresholds.keys(), name
+    assert found["lifestyle_scene"]["sharpness"] == Threshold(max=0.65)
+    assert found["lifestyle_scene"]["noise"] == found["default"]["noise"]
+    assert "background_uniformity" not in found["lifestyle_scene"]

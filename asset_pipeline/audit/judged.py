@@ -1,4 +1,4 @@
-"""The links of a story that are about judgement: people's decisions and the scores."""
+"""The links of a story that are about judgement: people's decisions, the guarantee and the scores."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,15 @@ from asset_pipeline.audit.ledger import (
     UNREADABLE,
     State,
     first_line,
+    look_up,
     materialisations_with,
     read_event,
     read_materialisation,
     short,
     worst,
 )
-from asset_pipeline.audit.story import Link
+from asset_pipeline.audit.story import Link, link_of
+from asset_pipeline.calibration.records import CALIBRATIONS, WHOLE
 from asset_pipeline.decisions.decision import DECISIONS, Decision, standing
 from asset_pipeline.scores.records import SCORES, JudgedScore, scores_sha256
 from asset_pipeline.selection.choice import Choice
@@ -97,6 +99,27 @@ def _told(event: Event[Decision]) -> str:
     verb = "approved" if decision.verdict == "approve" else "rejected"
     reason = f" ({decision.reason})" if decision.reason else ""
     return f"{verb} by {decision.reviewer} on {event.recorded_at:%Y-%m-%d %H:%M} UTC{reason}"
+
+
+def guarantee_links(store: Store, choice: Choice | None) -> tuple[Link, ...]:
+    """The guarantee by which calibration let an image pass without a person, where it did."""
+    named = choice.guarantee_sha256 if choice else None
+    if choice is None or named is None:
+        return ()
+    finding = look_up(store, CALIBRATIONS, WHOLE, named, ("asset_type", choice.asset_type))
+    guarantee = finding.row
+    if guarantee is None:
+        return (link_of("guarantee", named, finding, {}),)
+    disagreements = []
+    if guarantee.state != "calibrated" or guarantee.least_quality is None:
+        disagreements.append(f"it is {guarantee.state} and lets nothing pass")
+    elif choice.quality is None or choice.quality < guarantee.least_quality:
+        disagreements.append("the image has not the quality that it asks for")
+    if choice.rules_sha256 not in guarantee.rules_sha256:
+        disagreements.append("it was learned by other thresholds or rules")
+    columns = {"words", "least_quality", "alpha", "delta", "decisions", "accepted", "errors", "made_at"}
+    facts = guarantee.model_dump(mode="json", include=columns)
+    return (link_of("guarantee", guarantee.asset_type, finding, facts, disagreements),)
 
 
 def scores_link(store: Store, campaign_id: str, candidate_id: str, choice: Choice | None) -> Link:

@@ -15,7 +15,7 @@ from typing import Any
 
 from asset_pipeline.audit.delivered import deliveries, file_links, manifest_links, receipt_links, record_links
 from asset_pipeline.audit.find import Subject
-from asset_pipeline.audit.judged import decisions_link, scores_link
+from asset_pipeline.audit.judged import decisions_link, guarantee_links, scores_link
 from asset_pipeline.audit.ledger import Finding, look_up
 from asset_pipeline.audit.made import attempts_link, image_links
 from asset_pipeline.audit.sources import photograph_links, row_link, template_link
@@ -72,10 +72,11 @@ class _Walk:
             *manifest_links(self._exports_folder, found),
             self._selection_link(),
             decisions_link(store, self._campaign_id, self._candidate_id, choice, named),
+            *guarantee_links(store, choice),
             scores_link(store, self._campaign_id, self._candidate_id, choice),
             self._candidate_link(),
             attempts_link(store, self._campaign_id, self._candidate_id, candidate),
-            *image_links(store, self._image_sha256, candidate),
+            *image_links(store, self._campaign_id, self._image_sha256, candidate),
             self._prompt_link(),
             template_link(self._data, prompt),
             self._product_link(),

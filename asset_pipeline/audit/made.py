@@ -6,6 +6,7 @@ from asset_pipeline.audit.ledger import State, read_event, worst
 from asset_pipeline.audit.story import Link
 from asset_pipeline.candidates.attempt import ATTEMPTS, Attempt
 from asset_pipeline.candidates.candidate import Candidate
+from asset_pipeline.candidates.expired import EXPIRIES, expiry_name, in_words
 from asset_pipeline.errors import BrokenFact, UnreadablePicture
 from asset_pipeline.pictures.decode import facts as picture_facts
 from asset_pipeline.store.events import Event
@@ -104,15 +105,32 @@ def _claimed_by_others(events: dict[str, Event[Attempt]]) -> list[str]:
     return found
 
 
-def image_links(store: Store, image_sha256: str | None, candidate: Candidate | None) -> Iterator[Link]:
-    """The stored bytes of the image and its mask."""
+def image_links(
+    store: Store, campaign_id: str, image_sha256: str | None, candidate: Candidate | None
+) -> Iterator[Link]:
+    """The stored bytes of the image and its mask, or when and by which policy they expired."""
     if image_sha256 is None:
         reason = candidate.reason if candidate else "no record that holds names it"
         yield Link("image", "", "not checked", f"there is no image: {reason}")
         return
-    yield _bytes_link(store, "image", image_sha256)
+    yield _expired_link(store, campaign_id, candidate, _bytes_link(store, "image", image_sha256))
     if candidate is not None and candidate.mask_sha256 is not None:
-        yield _bytes_link(store, "mask", candidate.mask_sha256)
+        mask = _bytes_link(store, "mask", candidate.mask_sha256)
+        yield _expired_link(store, campaign_id, candidate, mask)
+
+
+def _expired_link(store: Store, campaign_id: str, candidate: Candidate | None, link: Link) -> Link:
+    """The link of bytes that are not there; where a record that holds says that they expired, that."""
+    if link.state != "missing" or candidate is None:
+        return link
+    name = expiry_name(candidate.candidate_id, candidate.attempt)
+    event, state, words = read_event(store, EXPIRIES, campaign_id, name)
+    if state == "altered":
+        return Link(link.name, link.identity, "altered", words)
+    if event is None or link.identity not in (event.body.image_sha256, event.body.mask_sha256):
+        return link
+    facts = {"expired_at": event.recorded_at.isoformat(), **event.body.model_dump(mode="json")}
+    return Link(link.name, link.identity, "not checked", in_words(event), facts)
 
 
 def _bytes_link(store: Store, name: str, sha256: str) -> Link:

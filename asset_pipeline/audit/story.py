@@ -17,8 +17,8 @@ class Link:
 
     name: str
     """``exported file``, ``export record``, ``receipt``, ``manifest``, ``selection``, ``decisions``,
-    ``scores``, ``candidate``, ``attempts``, ``image``, ``mask``, ``prompt``, ``template``, ``product``,
-    ``photograph`` or ``catalog row``."""
+    ``guarantee``, ``scores``, ``candidate``, ``attempts``, ``image``, ``mask``, ``prompt``, ``template``,
+    ``product``, ``photograph`` or ``catalog row``."""
     identity: str
     """The id or hash that it goes by."""
     state: State

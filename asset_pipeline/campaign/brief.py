@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
 
 from asset_pipeline.errors import InvalidFile
 from asset_pipeline.yaml_model import read_named
@@ -87,6 +87,99 @@ class Writing(_Strict):
         return steps
 
 
+Quota = Annotated[int, Field(ge=0)]
+
+
+class Quotas(_Strict):
+    """At most so many images are chosen.
+
+    A number is for each product, locale or asset type of the campaign; a mapping is for those it names, and
+    the others have no quota.
+    """
+
+    total: Quota | None = None
+    """Of the campaign."""
+    product: Quota | dict[str, Quota] | None = None
+    """By SKU."""
+    locale: Quota | dict[str, Quota] | None = None
+    asset_type: Quota | dict[str, Quota] | None = None
+
+
+KnobValue = bool | int | FiniteFloat | str
+
+
+class Like(_Strict):
+    """The picture whose variations a campaign is, as ``asset-pipeline like`` writes it."""
+
+    campaign: str
+    """Whose picture it is."""
+    candidate_id: str
+    seed: int = Field(ge=0, lt=2**32)
+    """The picture's seed."""
+    keeps_seed: bool = True
+    """Whether the first candidate of each prompt has this very seed; all others have new ones."""
+    knobs: dict[str, KnobValue] = {}
+    """Parameters of the provider that a funnel had moved for the picture."""
+
+
+class Knob(_Strict):
+    """A parameter of the provider that later rounds of a funnel may move, and for whom."""
+
+    values: tuple[KnobValue, ...] = Field(min_length=1)
+    """All that it may be, in the order in which it is moved; round 1 leaves it as profile and asset type say."""
+    when: tuple[str, ...] = ()
+    """The dimensions whose failures move it; none: any."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, given: Any) -> Any:
+        """Take the values alone, too."""
+        return {"values": given} if isinstance(given, list | tuple) else given
+
+    @field_validator("values")
+    @classmethod
+    def _each_value_once(cls, values: tuple[KnobValue, ...]) -> tuple[KnobValue, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError("a value stands there twice")
+        return values
+
+
+class Funnel(_Strict):
+    """Rounds of generation until enough candidates pass. In a file also ``240 -> 60``: make 240, keep 60."""
+
+    make: int = Field(ge=1, le=1_000_000)
+    """The most candidates that the whole campaign asks for."""
+    keep: int = Field(ge=1)
+    """How many images the whole campaign keeps."""
+    rounds: int = Field(default=4, ge=1, le=50)
+    """The most rounds that a prompt has."""
+    first: float = Field(default=0.5, gt=0.0, le=1.0)
+    """The share of ``make`` that first rounds ask for; a prompt's first round is never fewer than it needs."""
+    vary: dict[str, Knob] = {}
+    """Parameters of the provider that later rounds may move; nothing else but the seed changes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_file(cls, given: Any) -> Any:
+        """Take one line for both numbers."""
+        if isinstance(given, dict | cls):
+            return given
+        numbers = re.fullmatch(r"\s*(\d+)\s*(?:->|→)\s*(\d+)\s*", given) if isinstance(given, str) else None
+        if numbers is None:
+            raise ValueError("write how many are made and kept, as in 240 -> 60, or the fields make and keep")
+        return {"make": int(numbers[1]), "keep": int(numbers[2])}
+
+    @model_validator(mode="after")
+    def _keep_what_is_made(self) -> "Funnel":
+        if self.keep > self.make:
+            raise ValueError(f"keep ({self.keep}) is more than make ({self.make})")
+        return self
+
+    def keep_per_prompt(self, prompts: int) -> int:
+        """How many each of so many prompts has to have, for the campaign to keep ``keep``."""
+        return -(-self.keep // max(1, prompts))
+
+
 class Campaign(_Strict):
     """One campaign: a partition of every asset but the catalog."""
 
@@ -110,6 +203,12 @@ class Campaign(_Strict):
     candidates_per_prompt: int = Field(default=1, ge=1, le=64)
     keep: int = Field(default=1, ge=1)
     """How many images to keep for each prompt."""
+    funnel: Funnel | None = None
+    """Rounds until enough candidates pass, in place of ``candidates_per_prompt`` and ``keep``."""
+    quotas: Quotas = Quotas()
+    """At most so many images for each product, locale or asset type, and of the whole campaign."""
+    like: Like | None = None
+    """The picture whose variations these are, if they are any."""
     approval: Literal["human", "auto", "gates"] = "human"
     """``human``: a person approves each image before it leaves. ``auto``: what calibration on people's
     decisions answers for leaves by itself, and a person decides about the rest. ``gates``: passing every gate
@@ -144,6 +243,13 @@ class Campaign(_Strict):
         return exclude
 
     @model_validator(mode="after")
+    def _one_way_to_say_how_many(self) -> "Campaign":
+        given = [name for name in ("candidates_per_prompt", "keep") if name in self.model_fields_set]
+        if self.funnel is not None and given:
+            raise ValueError(f"funnel says how many are made and kept; leave out {' and '.join(given)}")
+        return self
+
+    @model_validator(mode="after")
     def _keep_what_is_made(self) -> "Campaign":
         if self.keep > self.candidates_per_prompt:
             raise ValueError(
@@ -153,6 +259,20 @@ class Campaign(_Strict):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} has a value twice")
+        return self
+
+    @model_validator(mode="after")
+    def _quotas_are_of_this_campaign(self) -> "Campaign":
+        named = (
+            ("locale", self.quotas.locale, self.locales),
+            ("asset_type", self.quotas.asset_type, self.asset_types),
+        )
+        for kind, quota, known in named:
+            unknown = sorted(quota.keys() - set(known)) if isinstance(quota, dict) else []
+            if unknown:
+                raise ValueError(
+                    f"quotas.{kind}: {', '.join(unknown)}: not in the campaign (it has: {', '.join(known)})"
+                )
         return self
 
 
@@ -188,6 +308,10 @@ variations:
 profile: packshot            # a file in data/profiles: what makes the images
 candidates_per_prompt: 2     # how many to make for each prompt ...
 keep: 1                      # ... and how many to keep
+# funnel: 240 -> 60          # in place of both: rounds until 60 of at most 240 pass their gates: docs/funnel.md
+# quotas:                    # at most so many are chosen; a number for each, or a mapping by name
+#   product: 6
+#   locale: {en-GB: 20}
 approval: human              # human: a person approves each image. auto: none does where calibration answers
                              # gates: passing every gate is enough
 budget_usd: 0                # the most that all attempts together may cost; 0 allows only what is free

@@ -10,10 +10,9 @@ import dagster as dg
 
 from asset_pipeline.campaign.metadata import shown
 from asset_pipeline.campaign.partitions import campaigns
-from asset_pipeline.candidates.records import Workshop, collect, order_for, record_candidates
+from asset_pipeline.candidates.records import Workshop, collect, order_for, record_candidates, recorded_order
 from asset_pipeline.candidates.shard import Shard, cut, make_shard
-from asset_pipeline.candidates.summary import candidates_sha256, describe_candidates
-from asset_pipeline.candidates.wanted import wanted_sha256
+from asset_pipeline.candidates.summary import candidates_sha256, describe_candidates, describe_rounds
 from asset_pipeline.errors import ProviderUnavailable
 
 Making = dg.ResourceParam[Workshop]
@@ -33,7 +32,7 @@ def plan_shards(
     context: dg.OpExecutionContext, prompts: Any, config: Production, workshop: Making
 ) -> Iterator[dg.DynamicOutput[Plan] | dg.Output[Plan]]:
     """Say what is wanted of each campaign of the run, and cut it into shards."""
-    wanted = {each: wanted_sha256(order_for(workshop, each).wanted) for each in context.partition_keys}
+    wanted = {each: order_for(workshop, each).basis_sha256 for each in context.partition_keys}
     for number, shard in enumerate(cut(wanted, config.shards, afresh=config.afresh)):
         yield dg.DynamicOutput(shard.model_dump(), f"shard_{number:04d}", "shard")
     yield dg.Output(wanted, "manifest")
@@ -55,10 +54,11 @@ def collect_candidates(
     """Record what became of every candidate."""
     every = []
     for campaign, wanted in manifest.items():
-        made = collect(order_for(workshop, campaign), workshop.store, planned_sha256=wanted)
+        order = recorded_order(workshop, campaign)
+        made = collect(order, workshop.store, planned_sha256=wanted)
         record_candidates(workshop.store, campaign, made, run_id=context.run.run_id)
         own = [shard for shard in shards if shard["campaign"] == campaign]
-        facts = describe_candidates(workshop.store, made, own)
+        facts = describe_candidates(workshop.store, made, own) | describe_rounds(order)
         context.add_asset_metadata(shown(facts), partition_key=campaign)
         every.extend(made)
     return dg.MaterializeResult(data_version=dg.DataVersion(candidates_sha256(every)))

@@ -8,6 +8,7 @@ import dagster as dg
 from asset_pipeline.campaign.brief import load_campaign
 from asset_pipeline.campaign.partitions import campaigns
 from asset_pipeline.candidates.asset import candidates
+from asset_pipeline.candidates.expired import expired_words
 from asset_pipeline.candidates.records import Workshop, load_candidates, load_spent_usd
 
 
@@ -15,12 +16,19 @@ from asset_pipeline.candidates.records import Workshop, load_candidates, load_sp
 def every_image_is_kept(
     context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
 ) -> dg.AssetCheckResult:
-    """Every candidate that was made has its image in the store."""
-    recorded = [each for key in context.partition_keys for each in load_candidates(workshop.store, key)]
-    made = [each for each in recorded if each.image_sha256]
-    missing = [each.candidate_id for each in made if not workshop.store.images.has(each.image_sha256 or "")]
+    """Every candidate that was made has its image in the store, but for those that expired by policy."""
+    store = workshop.store
+    recorded = {key: load_candidates(store, key) for key in context.partition_keys}
+    expired = {(key, name) for key, each in recorded.items() for name in expired_words(store, key, each)}
+    made = [(key, each) for key, candidates in recorded.items() for each in candidates if each.image_sha256]
+    missing = [
+        each.candidate_id
+        for key, each in made
+        if (key, each.candidate_id) not in expired and not store.images.has(each.image_sha256 or "")
+    ]
     return dg.AssetCheckResult(
-        passed=not missing, metadata={"images": len(made), "missing": ", ".join(missing[:20])}
+        passed=not missing,
+        metadata={"images": len(made), "expired": len(expired), "missing": ", ".join(missing[:20])},
     )
 
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import pdqhash
 from PIL import Image
 
 from asset_pipeline.candidates.request import Pixels
-from asset_pipeline.pictures.encode import thumbnail
 
 REDUCED_SIZE = 512
 """Longest side of the copy in pixels; PDQ itself reduces to 64."""
@@ -25,6 +25,8 @@ class Glance:
     perceptual_hash: str
     """PDQ hash, 256 bits as hexadecimal digits."""
     mean_luminance: float
+    mean_colour: tuple[float, float, float]
+    """Mean red, green and blue, 0 to 255."""
     spread: float
     """Standard deviation of the luminance."""
     sharpness: float
@@ -38,6 +40,9 @@ class Glance:
         """What is kept with the attempt."""
         return {
             "mean_luminance": round(self.mean_luminance, 2),
+            "mean_red": round(self.mean_colour[0], 2),
+            "mean_green": round(self.mean_colour[1], 2),
+            "mean_blue": round(self.mean_colour[2], 2),
             "spread": round(self.spread, 2),
             "sharpness": round(self.sharpness, 2),
             "clipped": round(self.clipped, 4),
@@ -46,18 +51,30 @@ class Glance:
 
 def glance(pixels: Pixels) -> Glance:
     """Look at a picture, height × width × 3."""
-    reduced = np.ascontiguousarray(thumbnail(pixels, REDUCED_SIZE))
+    reduced = _reduced(pixels)
     luma = np.asarray(Image.fromarray(reduced).convert("L"))
     histogram = np.bincount(luma.ravel(), minlength=256)
     bits, _ = pdqhash.compute(reduced)
+    red, green, blue, _ = cv2.mean(reduced)
     return Glance(
         perceptual_hash=np.packbits(np.asarray(bits, np.uint8)).tobytes().hex(),
         mean_luminance=float(luma.mean()),
+        mean_colour=(red, green, blue),
         spread=float(luma.std()),
         sharpness=_laplacian_variance(luma),
         clipped=float((histogram[: DARK + 1].sum() + histogram[BRIGHT:].sum()) / luma.size),
         flat_colour=_flat_colour(reduced),
     )
+
+
+def _reduced(pixels: Pixels) -> Pixels:
+    """A copy no larger than that, each pixel the mean of the area it stands for."""
+    height, width = pixels.shape[:2]
+    scale = REDUCED_SIZE / max(width, height)
+    if scale >= 1:
+        return np.ascontiguousarray(pixels)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _laplacian_variance(luma: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> float:

@@ -6,13 +6,32 @@ from dataclasses import dataclass
 from datetime import date
 
 from asset_pipeline.campaign.brief import Campaign
-from asset_pipeline.candidates.attempt import FINAL, Attempt
+from asset_pipeline.candidates.attempt import FINAL, Attempt, affordable
 from asset_pipeline.candidates.candidate import Candidate
+from asset_pipeline.candidates.funnel import PASSING_ENDS, objections_to, pictures_for
 from asset_pipeline.candidates.production import Order
 from asset_pipeline.candidates.profile import objections
+from asset_pipeline.candidates.waves import Rounds
 from asset_pipeline.errors import MissingModel, UnsupportedRequest
 from asset_pipeline.prompts.records import Written
 from asset_pipeline.prompts.writing.words import WordsWritten
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What the rounds of a funnel may still come to."""
+
+    keep_per_prompt: int
+    open_prompts: int
+    """Prompts that may have further rounds."""
+    most: int
+    """The most pictures that a run would make, whatever the budget."""
+    paid: int
+    """As many of them as the budget pays for."""
+    pass_rate: float | None
+    """The share of the pictures so far that passed; none before the first round."""
+    expected: int | None
+    """How many it would take by that pass rate."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +49,9 @@ class Plan:
     reuse: int
     """Candidates that are there, or were refused and would be again."""
     make: int
+    """With a funnel: the most that a run would make and the budget pays for."""
     make_by_asset_type: Mapping[str, int]
+    """With a funnel: what its rounds asked for and nobody made; further ones are not dealt yet."""
     new_skus: tuple[str, ...]
     """Products that have no candidate yet at all."""
     no_longer_wanted: int
@@ -43,6 +64,8 @@ class Plan:
     profile: str
     words: WordsWritten | None = None
     """How far a text model has written the words, where the campaign wants that."""
+    funnel: Foreseen | None = None
+    """What the rounds may come to, where the campaign has a funnel."""
 
     @property
     def is_affordable(self) -> bool:
@@ -67,6 +90,8 @@ def plan_production(order: Order, campaign: Campaign, written: Written, ledger: 
     missing = [each for each in order.wanted if each.candidate_id not in settled]
     known = {each.sku for each in ledger.candidates}
     names = {each.candidate_id for each in order.wanted}
+    funnel = None if order.rounds is None else foresee(order, order.rounds, len(missing), ledger.spent_usd)
+    make = len(missing) if funnel is None else funnel.paid
     return Plan(
         campaign_id=order.campaign_id,
         has_run=bool(ledger.candidates),
@@ -76,25 +101,63 @@ def plan_production(order: Order, campaign: Campaign, written: Written, ledger: 
         unknown_skus=tuple(written.unknown_skus),
         wanted=len(order.wanted),
         reuse=len(order.wanted) - len(missing),
-        make=len(missing),
+        make=make,
         make_by_asset_type=dict(sorted(Counter(each.prompt.asset_type for each in missing).items())),
         new_skus=tuple(sorted({each.prompt.sku for each in missing} - known)),
         no_longer_wanted=sum(each.candidate_id not in names for each in ledger.candidates),
-        cost_usd=len(missing) * order.profile.price_usd_per_image,
+        cost_usd=make * order.profile.price_usd_per_image,
         spent_usd=ledger.spent_usd,
         budget_usd=order.budget_usd,
-        objections=(*objections(campaign, order.profile, today), *_unsupported(order)),
+        objections=(*objections(campaign, order.profile, today), *_too_many(order), *_unsupported(order)),
         profile=order.profile_name,
         words=written.words,
+        funnel=funnel,
     )
+
+
+def foresee(order: Order, rounds: Rounds, missing: int, spent_usd: float) -> Foreseen:
+    """What the rounds of a funnel may still come to.
+
+    Args:
+        order: of the funnel's campaign.
+        rounds: the funnel, with its waves.
+        missing: how many pictures these asked for and nobody made.
+        spent_usd: what all attempts of the campaign came to.
+    """
+    price = order.profile.price_usd_per_image
+    passed = {
+        prompt.prompt_id: rounds.shares(prompt.prompt_id)[-1].passed if rounds.shares(prompt.prompt_id) else 0
+        for prompt in rounds.prompts
+    }
+    stops = {prompt_id: rounds.stop(prompt_id) for prompt_id in rounds.open}
+    still_open = [name for name, stop in stops.items() if stop is None or stop.by not in PASSING_ENDS]
+    left = rounds.left(0.0, spent_usd, is_late=False).make
+    most = missing + (left if still_open else 0)
+    made, good = sum(each.made for each in rounds.seen), sum(each.passed for each in rounds.seen)
+    lacking = sum(max(0, rounds.terms.keep - passed[name]) for name in still_open)
+    return Foreseen(
+        keep_per_prompt=rounds.terms.keep,
+        open_prompts=len(still_open),
+        most=most,
+        paid=affordable([""] * most, price, spent_usd, order.budget_usd),
+        pass_rate=good / made if made else None,
+        expected=min(most, max(missing, pictures_for(lacking, good / made))) if good else None,
+    )
+
+
+def _too_many(order: Order) -> list[str]:
+    return [] if order.rounds is None else objections_to(order.rounds.funnel, len(order.rounds.prompts))
 
 
 def _unsupported(order: Order) -> list[str]:
     """What the provider has no words or no model for, once each."""
     found: dict[str, None] = {}
-    for each in order.wanted:
-        try:
-            order.provider.check(each.asked)
-        except (UnsupportedRequest, MissingModel) as error:
-            found[str(error)] = None
+    try:
+        for asked in order.requests():
+            try:
+                order.provider.check(asked)
+            except (UnsupportedRequest, MissingModel) as error:
+                found[str(error)] = None
+    except UnsupportedRequest as error:  # a funnel moves a parameter that the provider does not have
+        found[str(error)] = None
     return list(found)

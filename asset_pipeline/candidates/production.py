@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,8 +30,9 @@ from asset_pipeline.candidates.attempt import (
 )
 from asset_pipeline.candidates.glance import glance
 from asset_pipeline.candidates.progress import Progress, added
-from asset_pipeline.candidates.request import Profile, Provider, Rendered
-from asset_pipeline.candidates.wanted import Wanted
+from asset_pipeline.candidates.request import Asked, Profile, Provider, Rendered
+from asset_pipeline.candidates.wanted import Wanted, rehearsed, wanted_sha256
+from asset_pipeline.candidates.waves import Rounds
 from asset_pipeline.errors import (
     BudgetExceeded,
     ProviderError,
@@ -38,6 +40,7 @@ from asset_pipeline.errors import (
     ProviderUnavailable,
     UnsupportedRequest,
 )
+from asset_pipeline.fingerprint import seed_from
 from asset_pipeline.pictures.encode import lossless_webp, mask_webp
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.worker import Worker, is_alive
@@ -66,11 +69,46 @@ class Order:
     provider: Provider
     budget_usd: float
     afresh: bool = False
+    rounds: Rounds | None = None
+    """The campaign's funnel, if it has one."""
+    part: tuple[int, int] = (0, 1)
+    """Of a funnel: which shard this is, of how many."""
 
     def shard(self, index: int, of: int) -> "Order":
-        """The part of the order that shard `index` of `of` makes, by the candidates' names."""
+        """The part of the order that shard `index` of `of` makes, by the candidates' names.
+
+        A funnel's rounds are the campaign's, so that its shards make each round together: each begins with
+        its own prompts, by their names, and then takes what others have not begun.
+        """
+        if self.rounds is not None:
+            return replace(self, part=(index, of))
         mine = [each for each in self.wanted if int(each.candidate_id[1:9], 16) % of == index]
         return replace(self, wanted=mine)
+
+    @property
+    def basis_sha256(self) -> str:
+        """The hash of what must not change during a run; a funnel's rounds add to what is wanted."""
+        return wanted_sha256(self.wanted) if self.rounds is None else self.rounds.basis_sha256
+
+    def requests(self) -> Iterator[Asked]:
+        """All that the provider has to have words for, a funnel's later rounds included.
+
+        Raises:
+            UnsupportedRequest: it has none for a parameter of them, at the time when that comes.
+        """
+        yield from (each.asked for each in self.wanted)
+        if self.rounds is not None:
+            yield from rehearsed(self.rounds, self.profile, self.provider.version_of)
+
+    def is_own(self, wanted: Wanted) -> bool:
+        """Whether it is of the shard's own prompts."""
+        index, of = self.part
+        return seed_from("shard", wanted.prompt.prompt_id) % of == index
+
+    def in_turn(self, missing: Sequence[tuple[Wanted, int]]) -> list[tuple[Wanted, int]]:
+        """The shard's own first, then the others' from their end, where they are not at work yet."""
+        own = [each for each in missing if self.is_own(each[0])]
+        return own + [each for each in reversed(missing) if not self.is_own(each[0])]
 
 
 def produce(order: Order, store: Store, worker: Worker, report: Callable[[str], None]) -> Progress:
@@ -81,6 +119,14 @@ def produce(order: Order, store: Store, worker: Worker, report: Callable[[str], 
         ProviderUnavailable: the provider failed several times in a row; what was finished is kept.
         ExceptionGroup: the provider has bugs that some images met; all others were made.
     """
+    with accounted(order, report) as progress:
+        make_all(order, store, worker, report, progress)
+    return progress
+
+
+@contextmanager
+def accounted(order: Order, report: Callable[[str], None]) -> Iterator[Progress]:
+    """Keep account of what is made in the block, and tell it at its end; raise the bugs that were met."""
     progress = Progress(
         wanted=len(order.wanted),
         makers=makers_for(order.profile, order.provider),
@@ -88,20 +134,22 @@ def produce(order: Order, store: Store, worker: Worker, report: Callable[[str], 
     )
     before = order.provider.observed()
     try:
-        _make_all(order, store, worker, report, progress)
+        yield progress
     finally:
         progress.wall_seconds = time.monotonic() - progress.started
         progress.observed = added(before, order.provider.observed())
         report(progress.line())
     if progress.bugs:
         raise ExceptionGroup(f"{len(progress.bugs)} images met a bug of {order.provider.name}", progress.bugs)
-    return progress
 
 
-def _make_all(
+def make_all(
     order: Order, store: Store, worker: Worker, report: Callable[[str], None], progress: Progress
 ) -> None:
-    """Pass after pass, until nothing is missing and nobody else is making any of it."""
+    """Pass after pass, until nothing is missing and nobody else is making any of it.
+
+    Raises BudgetExceeded and ProviderUnavailable, as ``produce`` does.
+    """
     while True:
         events = store.events.read(ATTEMPTS, order.campaign_id)
         missing, elsewhere = _sort(
@@ -202,7 +250,7 @@ class _Production:
         self._report(f"{len(missing)} images to make, {self._progress.reused} are there")
         # Makers end first: what they have rendered still finds a finisher, whatever ended them.
         with self._finishers, self._claimers, self._makers:
-            self._feed(_batches(missing[:paid], self._progress.batch_size))
+            self._feed(_batches(self._order.in_turn(missing[:paid]), self._progress.batch_size))
         if not self._is_open():
             raise ProviderUnavailable(
                 f"{self._order.provider.name} was unavailable {self._unavailable_in_a_row} times in a row; "

@@ -5,18 +5,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from asset_pipeline.campaign.brief import Campaign, load_campaign
-from asset_pipeline.candidates.attempt import ATTEMPTS, Attempt, newest, spent_usd
+from asset_pipeline.campaign.brief import Campaign, campaign_path, load_campaign
+from asset_pipeline.candidates.attempt import ATTEMPTS, Attempt, affordable, newest, spent_usd
 from asset_pipeline.candidates.candidate import Candidate
+from asset_pipeline.candidates.funnel import objections_to, terms_of
+from asset_pipeline.candidates.judge import Judge
 from asset_pipeline.candidates.production import Order
 from asset_pipeline.candidates.profile import load_profile, require_route
 from asset_pipeline.candidates.request import Provider
-from asset_pipeline.candidates.wanted import Wanted, want_candidates, wanted_sha256
-from asset_pipeline.errors import UnfinishedRun
+from asset_pipeline.candidates.wanted import Wanted, asked_once, profiles_of, want_candidates
+from asset_pipeline.candidates.waves import Rounds, load_waves
+from asset_pipeline.errors import InvalidFile, NoRoute, UnfinishedRun
 from asset_pipeline.prompts.prompt import Prompt
 from asset_pipeline.prompts.records import load_prompts
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.tables import Table
+from asset_pipeline.yaml_model import located
 
 CANDIDATES = Table("candidates", Candidate, partitioned_by="campaign")
 
@@ -28,13 +32,15 @@ class Workshop:
     store: Store
     data: Path
     providers: Mapping[str, Provider]
+    judge: Judge | None = None
+    """Who says which candidates pass; a campaign with a funnel cannot be made without."""
 
 
 def order_for(workshop: Workshop, campaign_id: str, *, afresh: bool = False) -> Order:
     """What a campaign wants made of its recorded prompts, once it is certain that it may be made.
 
     Raises:
-        NoRoute: the campaign's profile may not make its images.
+        NoRoute: the campaign's profile may not make its images, or nobody can judge those of its funnel.
         UnsupportedRequest: its provider has no words for one of the requests.
         NotFound: there is no such campaign or profile.
         InvalidFile: the campaign's or the profile's file is wrong.
@@ -42,9 +48,17 @@ def order_for(workshop: Workshop, campaign_id: str, *, afresh: bool = False) -> 
     campaign = load_campaign(workshop.data, campaign_id)
     order = order_from(workshop, campaign_id, campaign, load_prompts(workshop.store, campaign_id))
     require_route(campaign, order.profile, datetime.now(UTC).date())
-    for each in order.wanted:
-        order.provider.check(each.asked)
+    if order.rounds is not None:
+        require_funnel(workshop, campaign_id, order.rounds)
+    for asked in order.requests():
+        order.provider.check(asked)
     return replace(order, afresh=afresh)
+
+
+def recorded_order(workshop: Workshop, campaign_id: str) -> Order:
+    """What a campaign wants made of its recorded prompts, allowed or not. Raises as ``order_from``."""
+    campaign = load_campaign(workshop.data, campaign_id)
+    return order_from(workshop, campaign_id, campaign, load_prompts(workshop.store, campaign_id))
 
 
 def order_from(workshop: Workshop, campaign_id: str, campaign: Campaign, prompts: Sequence[Prompt]) -> Order:
@@ -57,14 +71,41 @@ def order_from(workshop: Workshop, campaign_id: str, campaign: Campaign, prompts
     """
     profile = load_profile(workshop.data, campaign.profile, workshop.providers)
     provider = workshop.providers[profile.provider]
+    version_of, rounds = asked_once(provider.version_of), None
+    if campaign.funnel is not None:
+        profiles = profiles_of(prompts, profile, version_of)
+        waves = load_waves(workshop.store, campaign_id)
+        terms = terms_of(campaign, campaign.funnel, len(prompts))
+        rounds = Rounds(campaign.funnel, terms, prompts, profiles, waves)
     return Order(
         campaign_id=campaign_id,
-        wanted=want_candidates(prompts, campaign, profile, provider.version_of),
+        wanted=want_candidates(prompts, campaign, profile, version_of, rounds),
         profile_name=campaign.profile,
         profile=profile,
         provider=provider,
         budget_usd=campaign.budget_usd,
+        rounds=rounds,
     )
+
+
+def require_funnel(workshop: Workshop, campaign_id: str, rounds: Rounds) -> None:
+    """Refuse rounds that could not do what they are for, before anything is spent.
+
+    Raises:
+        NoRoute: nobody can judge, or the prompts are more than the pictures.
+        InvalidFile: a parameter waits for a dimension that nothing measures, or the gates cannot be read.
+    """
+    if workshop.judge is None:
+        raise NoRoute(f"the campaign {campaign_id} has a funnel, and nobody here can say which pictures pass")
+    if found := objections_to(rounds.funnel, len(rounds.prompts)):
+        raise NoRoute("; ".join(found))
+    known = workshop.judge.dimensions()
+    for name, knob in rounds.funnel.vary.items():
+        if unknown := [dimension for dimension in knob.when if dimension not in known]:
+            where = located(campaign_path(workshop.data, campaign_id), "funnel", "vary", name, "when")
+            raise InvalidFile(
+                f"{where}: there is no dimension {', '.join(unknown)} (there are: {', '.join(sorted(known))})"
+            )
 
 
 def load_candidates(store: Store, campaign_id: str) -> list[Candidate]:
@@ -97,15 +138,36 @@ def collect(order: Order, store: Store, *, planned_sha256: str) -> list[Candidat
             this, re-executing a run whose shards were never started would record half a campaign.
     """
     earlier = load_candidates(store, order.campaign_id)
-    candidates, open_ends = settle(order, load_attempts(store, order.campaign_id), earlier)
+    attempts = load_attempts(store, order.campaign_id)
+    candidates, unsettled = settle(order, attempts, earlier)
+    open_ends: Sequence[Wanted] = unsettled
+    if order.rounds is not None:
+        if going_on := order.rounds.going_on:
+            raise UnfinishedRun(
+                f"{len(going_on)} of {len(order.rounds.prompts)} prompts have rounds to come; "
+                "materialise the partition again, what is finished is kept"
+            )
+        open_ends = to_come(order, store, attempts, unsettled)
     if open_ends:
         raise UnfinishedRun(
             f"{len(open_ends)} of {len(order.wanted)} candidates have no end; "
             "materialise the partition again, what is finished is kept"
         )
-    if wanted_sha256(order.wanted) != planned_sha256:
+    if order.basis_sha256 != planned_sha256:
         raise UnfinishedRun("prompts or profile changed during the run; materialise the partition again")
     return candidates
+
+
+def to_come(
+    order: Order, store: Store, attempts: Mapping[str, Attempt], open_ends: Sequence[Wanted]
+) -> Sequence[Wanted]:
+    """Of a funnel's open ends those that come to one: somebody is making them, or the budget pays for any."""
+    names = [each.candidate_id for each in open_ends]
+    spent = load_spent_usd(store, order.campaign_id)
+    if affordable(names, order.profile.price_usd_per_image, spent, order.budget_usd):
+        return open_ends
+    begun = {name for name in names if name in attempts and attempts[name].state == "submitting"}
+    return [each for each in open_ends if each.candidate_id in begun]
 
 
 def settle(

@@ -18,7 +18,8 @@ class Remaking:
     counts: Mapping[str, int]
     """How many prompts stay, change, are new and go."""
     pictures: int
-    """How many would be made; what was made of the same words before is not made again."""
+    """How many would be made; what was made of the same words before is not made again. Of a funnel's prompts
+    the first round counts."""
     cost_usd: float
     profile: str
 
@@ -39,6 +40,9 @@ def remaking(
     pictures = sum(
         each.prompt.prompt_id in asked and each.candidate_id not in settled for each in order.wanted
     )
+    if order.rounds is not None:
+        begins = order.rounds.first_round
+        pictures += sum(begins.get(prompt_id, 0) for prompt_id in asked)
     return Remaking(
         campaign_id=order.campaign_id,
         because=tuple(because),

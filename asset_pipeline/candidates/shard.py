@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from asset_pipeline.candidates.production import produce
 from asset_pipeline.candidates.progress import Progress
 from asset_pipeline.candidates.records import Workshop, order_for
+from asset_pipeline.candidates.rounds import make_rounds
 from asset_pipeline.store.worker import working
 
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
@@ -38,6 +39,8 @@ def make_shard(workshop: Workshop, shard: Shard, run_id: str, report: Callable[[
         take_device(shard.index)
     order = order_for(workshop, shard.campaign, afresh=shard.afresh).shard(shard.index, shard.of)
     with working(workshop.store, run_id) as worker:
+        if order.rounds is not None and workshop.judge is not None:
+            return make_rounds(workshop, order, order.rounds, workshop.judge, worker, report)
         return produce(order, workshop.store, worker, report)
 
 

@@ -7,14 +7,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from asset_pipeline.candidates.candidate import Candidate
+from asset_pipeline.candidates.funnel import End, Stop
+from asset_pipeline.candidates.production import Order
 from asset_pipeline.candidates.progress import performance
+from asset_pipeline.candidates.waves import Seen
 from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.pictures.contact_sheet import Cell, State, contact_sheet
 from asset_pipeline.pictures.decode import Pixels, decode
 from asset_pipeline.pictures.encode import thumbnail
+from asset_pipeline.prompts.prompt import Prompt
 from asset_pipeline.store.store import Store
 
 SHEET_CELLS = 24
@@ -25,6 +30,17 @@ SHEET_BYTES = 90_000
 INLINE = 4
 INLINE_CHARACTERS = 1000
 """Dagster's UI shows Markdown shorter than this in place, and longer one behind a click."""
+
+ENDS: Mapping[End, str] = {
+    "rounds": "the most rounds",
+    "make": "the most pictures",
+    "budget": "the budget",
+    "deadline": "the deadline",
+    "refused": "the provider's refusals",
+    "failed": "failures, which the next run tries again",
+    "unmeasured": "what could not be measured",
+}
+"""What ended a short prompt's rounds, in words."""
 
 SheetCell = tuple[str, str, State | None]
 """An image's hash, its caption and its state."""
@@ -40,9 +56,7 @@ def sheet_markdown(store: Store, cells: Sequence[SheetCell]) -> str:
 
 def inline_pictures(store: Store, cells: Sequence[SheetCell]) -> dict[str, str]:
     """Thumbnails so small that Dagster shows them in place, by what they are called in its table."""
-    shown = [
-        (caption, _inline(decode(store.images.get(sha256)).pixels)) for sha256, caption, _ in cells[:INLINE]
-    ]
+    shown = [(caption, _inline(_pixels(store, sha256))) for sha256, caption, _ in cells[:INLINE]]
     return {
         f"picture {place}: {caption}": picture for place, (caption, picture) in enumerate(shown, 1) if picture
     }
@@ -65,10 +79,17 @@ def contact_sheet_of(
     """A contact sheet of stored images as a JPEG: an even sample of the cells, at most `shown` of them."""
     step = max(1, -(-len(cells) // shown))
     pictures = [
-        Cell(pixels=thumbnail(decode(store.images.get(sha256)).pixels, cell_px), caption=caption, state=state)
+        Cell(pixels=thumbnail(_pixels(store, sha256), cell_px), caption=caption, state=state)
         for sha256, caption, state in cells[::step]
     ]
     return contact_sheet(pictures, columns=6, cell_px=cell_px, max_bytes=max_bytes)
+
+
+def _pixels(store: Store, sha256: str) -> Pixels:
+    """A stored picture; a grey field for one that is gone: a check says which of those should be there."""
+    if not store.images.has(sha256):
+        return np.full((64, 64, 3), 200, np.uint8)
+    return decode(store.images.get(sha256)).pixels
 
 
 def describe_candidates(
@@ -110,3 +131,54 @@ def refusals_table(candidates: Sequence[Candidate], limit: int = 50) -> str:
         for sku, asset_type, reason in reasons[:limit]
     ]
     return "\n".join([*lines, *([f"| … | | {len(reasons) - limit} more |"] if len(reasons) > limit else [])])
+
+
+def describe_rounds(order: Order) -> dict[str, Any]:
+    """What a funnel's rounds came to, and why prompts that are short have no further one."""
+    rounds = order.rounds
+    if rounds is None or not rounds.seen:
+        return {}
+    stops = [stop for prompt in rounds.prompts if (stop := rounds.stop(prompt.prompt_id))]
+    short = [stop for stop in stops if stop.by != "enough"]
+    return {
+        "rounds": rounds_table(rounds.seen),
+        "ended by": ended_by(stops, rounds.terms.keep),
+        "passed when it ended": sum(seen.passed for seen in rounds.seen),
+        "prompts that are short": short_table(rounds.prompts, short),
+    }
+
+
+def ended_by(stops: Sequence[Stop], keep: int) -> str:
+    """What ended a funnel, in words."""
+    short = Counter(stop.by for stop in stops if stop.by != "enough")
+    if not short:
+        return f"every prompt has the {keep} that it needs"
+    reasons = ", ".join(f"{count} by {ENDS[by]}" for by, count in short.most_common())
+    return f"{short.total()} of {len(stops)} prompts have fewer than {keep}: {reasons}"
+
+
+def rounds_table(seen: Sequence[Seen]) -> str:
+    """What each wave came to, as a Markdown table."""
+    lines = ["| wave | asked for | made | passed | rate | cost (USD) |", "| --- " * 6 + "|"]
+    lines += [
+        f"| {each.wave} | {each.asked_for} | {each.made} | {each.passed} | "
+        f"{f'{each.passed / each.made:.2f}' if each.made else '–'} | {each.cost_usd:.4f} |"
+        for each in seen
+    ]
+    return "\n".join(lines)
+
+
+def short_table(prompts: Sequence[Prompt], short: Sequence[Stop], limit: int = 50) -> str:
+    """The prompts with fewer pictures that pass than are wanted, and why, as a Markdown table."""
+    if not short:
+        return "none"
+    by_id = {prompt.prompt_id: prompt for prompt in prompts}
+    lines = ["| SKU | asset type | locale | why |", "| --- | --- | --- | --- |"]
+    for stop in short[:limit]:
+        prompt = by_id[stop.prompt_id]
+        lines.append(
+            f"| {prompt.sku} | {prompt.asset_type} | {prompt.locale} | {stop.why} |".replace("\n", " ")
+        )
+    if len(short) > limit:
+        lines.append(f"| … | | | {len(short) - limit} more |")
+    return "\n".join(lines)

@@ -11,9 +11,11 @@ from asset_pipeline.errors import InvalidFile
 from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.yaml_model import read_named
 
-ACCEPTED = (".safetensors", ".json", ".txt", ".md", ".model", ".jinja")
-"""What a checkpoint's files may end in: tensors without code, plain data, and chat templates, which
-transformers renders in a sandbox that cannot reach Python."""
+WEIGHTS = (".safetensors", ".onnx")
+"""Tensors without code, alone or as the graph of known operators that ONNX is."""
+ACCEPTED = (*WEIGHTS, ".json", ".txt", ".md", ".model", ".jinja")
+"""What a checkpoint's files may end in: weights, plain data, and chat templates, which transformers renders
+in a sandbox that cannot reach Python."""
 
 _HUB_SOURCE = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -82,7 +84,7 @@ class Checkpoint(BaseModel):
     @property
     def configuration(self) -> dict[str, ModelFile]:
         """The files that are no weights: configuration and tokenizers, small and soon there."""
-        return {path: file for path, file in self.files.items() if not path.endswith(".safetensors")}
+        return {path: file for path, file in self.files.items() if not path.endswith(WEIGHTS)}
 
     @property
     def fingerprint(self) -> str:

@@ -85,6 +85,9 @@ def chosen(paths: Iterable[str], parts: Collection[str] | None, variant: str | N
         InvalidFile: a folder has no safetensors, or only those of other variants.
     """
     kept: list[str] = []
+    paths = list(paths)
+    if any(".safetensors" in path for path in paths):  # then ONNX files are the same for other frameworks
+        paths = [path for path in paths if not path.endswith(".onnx")]
     for folder, group in groupby(sorted(paths, key=_folder), key=_folder):
         files = list(group)
         if parts is not None and folder and folder.partition("/")[0] not in parts:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from asset_pipeline.checkpoints.cache import Cache
 from asset_pipeline.checkpoints.checkpoint import Checkpoint, ModelFile, read_checkpoint
@@ -33,6 +34,15 @@ class Checkpoints:
         self._environ = environ
         self._progress = progress
         self._cache = Cache(_cache_root(environ), progress)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process has its own, which verifies what it loads and tells nobody how far it is."""
+        return Checkpoints, (self._data, dict(self._environ))
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """What the environment says, also of which models are used."""
+        return self._environ
 
     def checkpoint(self, name: str) -> Checkpoint:
         """How a model is described. Raises NotFound or InvalidFile."""

@@ -35,6 +35,8 @@ class Label:
     """Width over height."""
     title_share: float = 0.78
     """How much of the width the title takes."""
+    font: str | None = None
+    """The file of a TrueType font; none for Pillow's own."""
 
     @property
     def paper(self) -> float:
@@ -47,7 +49,7 @@ def drawn(label: Label) -> Image.Image:
     """The label as an RGBA picture.
 
     Raises:
-        ValueError: Pillow's own font lacks a letter; it has those of English, and the middle dot.
+        ValueError: the font lacks a letter; Pillow's own has those of English, and the middle dot.
     """
     _refuse_missing_letters(label)
     width, height = round(_HEIGHT * label.proportion), _HEIGHT
@@ -55,14 +57,15 @@ def drawn(label: Label) -> Image.Image:
     image = Image.new("RGBA", (width, height), ground)
     pen = ImageDraw.Draw(image)
     _DECORATIONS[label.style](pen, label, width, height)
-    title = _fitting(label.title, width * label.title_share, height * 0.40)
-    small = min((_fitting(line, width * 0.80, height * 0.075).size for line in label.lines), default=0.0)
-    line_height = 1.75 * _tall(_font(small)) if label.lines else 0.0
+    title = _fitting(label.title, width * label.title_share, height * 0.40, label.font)
+    sizes = (_fitting(line, width * 0.80, height * 0.075, label.font).size for line in label.lines)
+    small = _font(min(sizes, default=8.0), label.font)
+    line_height = 1.75 * _tall(small) if label.lines else 0.0
     top = height * _MIDDLES[label.style] - (_tall(title) + line_height * (len(label.lines) + 0.5)) / 2
     pen.text((width / 2, top + _tall(title) / 2), label.title, label.ink, title, anchor="mm")
     for index, line in enumerate(label.lines):
         middle = top + _tall(title) + line_height * (index + 1)
-        pen.text((width / 2, middle), line, label.ink, _font(small), anchor="mm")
+        pen.text((width / 2, middle), line, label.ink, small, anchor="mm")
     return image
 
 
@@ -107,22 +110,22 @@ def _reduced(label: Label, halvings: int) -> npt.NDArray[np.float32]:
 # ----------------------------------------------------------------------------------------------- typography
 
 
-def _fitting(words: str, width: float, height: float) -> ImageFont.FreeTypeFont:
-    """The largest letters of Pillow's own font in which words fit a box."""
-    probe = _font(100)
+def _fitting(words: str, width: float, height: float, file: str | None) -> ImageFont.FreeTypeFont:
+    """The largest letters of a font in which words fit a box."""
+    probe = _font(100, file)
     left, _, right, _ = probe.getbbox(words)
-    return _font(max(8, int(100 * min(width / max(1, right - left), height / _tall(probe)))))
+    return _font(max(8, int(100 * min(width / max(1, right - left), height / _tall(probe)))), file)
 
 
-def _font(size: float) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
+def _font(size: float, file: str | None) -> ImageFont.FreeTypeFont:
+    font = ImageFont.truetype(file, size) if file else ImageFont.load_default(size)
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise TypeError("Pillow was built without FreeType; install its wheel")
     return font
 
 
 def _refuse_missing_letters(label: Label) -> None:
-    font = _font(40)
+    font = _font(40, label.font)
     box = bytes(font.getmask("\uffff"))
     missing = sorted({letter for words in (label.title, *label.lines) for letter in words
                       if letter != " " and bytes(font.getmask(letter)) == box})  # fmt: skip

@@ -2,13 +2,14 @@
 
 from typing import Final
 
+import cv2
 import numpy as np
-from scipy import ndimage
 
 from asset_pipeline.scores.score import Look, Measured
 
 MARGIN: Final = 0.004
 """How far the mask is widened, as a share of the frame's longer side: the outline's soft pixels."""
+WHITE: Final = 255
 NEARLY_WHITE: Final = 250
 """The least channel of a pixel that people take for white; only a detail, the rule is about exact white."""
 
@@ -29,20 +30,23 @@ class BackgroundWhite:
     unit = "share of the background"
     better = "higher"
     expects: tuple[str, ...] = ()
+    promises = ("nearly_white",)
 
     def measure(self, look: Look) -> Measured:
         """Count the white pixels outside the product."""
         mask = look.mask
-        if mask is None or mask.shape != look.pixels.shape[:2] or not np.any(look.product):
+        if mask is None or look.product_box is None:
             return Measured(reason="nobody knows where the product is")
         reach = 2 * max(1, round(MARGIN * max(mask.shape))) + 1
-        background = ndimage.maximum_filter(np.asarray(mask > 0, np.uint8), size=reach) == 0
-        pixels = int(np.count_nonzero(background))
+        background = cv2.inRange(cv2.dilate(mask, np.ones((reach, reach), np.uint8)), 0, 0)
+        pixels = cv2.countNonZero(background)
         if not pixels:
             return Measured(reason="the product leaves no background")
-        least = np.minimum(np.minimum(look.pixels[..., 0], look.pixels[..., 1]), look.pixels[..., 2])
-        least = least[background]
+
+        def share(least: int) -> float:
+            bright = cv2.inRange(look.pixels, (least,) * 3, (WHITE,) * 3)
+            return cv2.countNonZero(cv2.bitwise_and(bright, background)) / pixels
+
         return Measured(
-            float(np.mean(least == np.iinfo(np.uint8).max)),
-            details={"nearly_white": round(float(np.mean(least >= NEARLY_WHITE)), 4), "pixels": pixels},
+            share(WHITE), details={"nearly_white": round(share(NEARLY_WHITE), 4), "pixels": pixels}
         )

@@ -56,6 +56,7 @@ class Colour:
     unit = "CIEDE2000"
     better = "lower"
     expects: tuple[str, ...] = ()
+    promises = ("mean", "worst_ab")
 
     def measure(self, look: Look) -> Measured:
         """Compare the product's palette with the photograph's."""

@@ -15,32 +15,32 @@ for what a codec adds."""
 class Exposure:
     """The share of the product's pixels whose luma is clipped, dark and bright together.
 
-    A plain histogram count (Rec. 601 luma). It is taken inside the product's mask only, as white and
-    black backgrounds are clipped by design.
+    A plain histogram count (Rec. 601 luma in whole levels). It is taken inside the product's mask only, as
+    white and black backgrounds are clipped by design.
 
     Failure modes: pure black and pure white products are clipped by nature, so their share speaks of the
     product and not of the exposure; a single clipped channel of a saturated colour is not noticed.
     """
 
     dimension = "exposure"
-    version = "1"
+    version = "2"
     unit = "share of the product"
     better = "lower"
     expects: tuple[str, ...] = ()
 
     def measure(self, look: Look) -> Measured:
         """Count the clipped pixels of the product."""
-        product = look.product
-        if product is None or product.shape != look.pixels.shape[:2] or not product.any():
+        product, box = look.product, look.product_box
+        if product is None or box is None:
             return Measured(reason="nobody knows where the product is")
-        luma = look.luma[product]
-        dark = float(np.mean(luma <= DARK))
-        bright = float(np.mean(luma >= BRIGHT))
+        pixels = np.bincount(look.grey[box][product[box]], minlength=256)
+        dark = float(pixels[: DARK + 1].sum() / pixels.sum())
+        bright = float(pixels[BRIGHT:].sum() / pixels.sum())
         return Measured(
             dark + bright,
             details={
                 "dark": round(dark, 4),
                 "bright": round(bright, 4),
-                "median_luma": round(float(np.median(luma)), 1),
+                "median_luma": int(np.searchsorted(pixels.cumsum(), pixels.sum() / 2)),
             },
         )

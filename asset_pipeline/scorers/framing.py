@@ -1,7 +1,6 @@
 """How large is the product in the frame, and is all of it there?"""
 
 import numpy as np
-from scipy import ndimage
 
 from asset_pipeline.scores.score import Look, Measured
 
@@ -21,19 +20,26 @@ class ProductFill:
     unit = "percent"
     better = "none"
     expects: tuple[str, ...] = ()
+    promises = (
+        "area_percent",
+        "margins_px.top",
+        "margins_px.right",
+        "margins_px.bottom",
+        "margins_px.left",
+    )
 
     def measure(self, look: Look) -> Measured:
         """Measure the bounding box of the product."""
-        product = look.product
-        if product is None or product.shape != look.pixels.shape[:2] or not product.any():
+        product, box = look.product, look.product_box
+        if product is None or box is None:
             return Measured(reason="nobody knows where the product is")
         height, width = product.shape
-        rows, columns = ndimage.find_objects(product.view(np.uint8))[0]
+        rows, columns = box
         sides = ((rows.stop - rows.start) / height, (columns.stop - columns.start) / width)
         return Measured(
             100 * max(sides),
             details={
-                "area_percent": round(100 * float(product.mean()), 2),
+                "area_percent": round(100 * np.count_nonzero(product) / product.size, 2),
                 "margins_px": {
                     "top": rows.start,
                     "right": width - columns.stop,
@@ -60,7 +66,7 @@ class ProductInside:
     def measure(self, look: Look) -> Measured:
         """Count the product's pixels along each edge of the frame."""
         product = look.product
-        if product is None or product.shape != look.pixels.shape[:2] or not product.any():
+        if product is None or look.product_box is None:
             return Measured(reason="nobody knows where the product is")
         edges = {"top": product[0], "right": product[:, -1], "bottom": product[-1], "left": product[:, 0]}
         touched = [name for name, edge in edges.items() if edge.any()]

@@ -34,7 +34,7 @@ class Sharpness:
     """
 
     dimension = "sharpness"
-    version = "1"
+    version = "2"
     unit = "blur effect, 0 to 1"
     better = "lower"
     expects: tuple[str, ...] = ()
@@ -42,12 +42,10 @@ class Sharpness:
     def measure(self, look: Look) -> Measured:
         """Measure blur on the reduced luma, inside the product's box if the product is known."""
         height, width = look.pixels.shape[:2]
-        product = look.product
-        rows, columns = slice(0, height), slice(0, width)
-        if product is not None:
-            if product.shape != (height, width) or not product.any():
-                return Measured(reason="nobody knows where the product is")
-            rows, columns = ndimage.find_objects(product.astype(np.uint8))[0]
+        box = (slice(0, height), slice(0, width)) if look.mask is None else look.product_box
+        if box is None:
+            return Measured(reason="nobody knows where the product is")
+        rows, columns = box
         scale = min(1.0, WORKING_SIZE / max(height, width, 1))
         size = (
             round((columns.stop - columns.start) * scale),
@@ -57,7 +55,7 @@ class Sharpness:
             return Measured(
                 reason=f"at {size[0]} × {size[1]} pixels it is too small to tell sharp from blurred"
             )
-        crop = Image.fromarray(look.pixels[rows, columns]).convert("L")
+        crop = Image.fromarray(look.grey[rows, columns])
         grey = np.asarray(crop.resize(size, Image.Resampling.BOX), np.float32)
         if grey.std() < FLAT_DEVIATION:
             return Measured(reason="there is nothing in it that could be sharp or blurred")
@@ -65,7 +63,7 @@ class Sharpness:
             float(blur_effect(grey / 255)),  # type: ignore[no-untyped-call]
             details={
                 "tenengrad": round(_tenengrad(grey), 1),
-                "looked_at": "product" if product is not None else "frame",
+                "looked_at": "frame" if look.mask is None else "product",
             },
         )
 

@@ -1,7 +1,7 @@
 """What can be measured of each image, each a value or a reason, and whether it passes its asset type's rules.
 
-What was measured once is not measured again: a changed threshold judges anew, a changed scorer measures
-its own dimension anew.
+What was measured once is not measured again: a changed threshold or business rule judges anew, a changed
+scorer measures its own dimension anew.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,9 @@ from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.prompts.asset_type import load_asset_types
 from asset_pipeline.scores.expectation import expectations
 from asset_pipeline.scores.judging import Measuring, measure_missing
-from asset_pipeline.scores.records import judge_candidates, load_thresholds, record_scores
+from asset_pipeline.scores.records import judge_candidates, record_scores
+from asset_pipeline.scores.requirements import load_requirements
+from asset_pipeline.scores.rules import BusinessRules
 from asset_pipeline.scores.score import Scorer
 from asset_pipeline.scores.summary import describe_scores
 from asset_pipeline.store.store import Store
@@ -29,7 +31,7 @@ from asset_pipeline.store.store import Store
     group_name="judgement",
     kinds={"python", "parquet"},
     owners=["team:creative-ops"],
-    code_version="scores-1",
+    code_version="scores-2",
     description=__doc__,
 )
 def scores(
@@ -40,12 +42,14 @@ def scores(
 ) -> dg.MaterializeResult[None]:
     """See the module."""
     campaign = context.partition_key
+    required, products = load_requirements(data, scorers), load_products(store)
     made = [each for each in load_candidates(store, campaign) if each.image_sha256 is not None]
-    measuring = Measuring(store, scorers, expectations(load_products(store), load_asset_types(data)))
+    measuring = Measuring(store, scorers, expectations(products, load_asset_types(data)))
     measured, fresh = measure_missing(
         measuring, campaign, made, run_id=context.run.run_id, report=context.log.info
     )
-    judged = judge_candidates(made, measured, load_thresholds(data))
+    rules = BusinessRules(required.rules, campaign, {product.sku: product for product in products})
+    judged = judge_candidates(made, measured, required.thresholds, rules)
     record_scores(store, campaign, judged, run_id=context.run.run_id)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(fingerprint(judged)),

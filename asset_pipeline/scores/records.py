@@ -2,27 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, RootModel
+from pydantic import Field
 
 from asset_pipeline.candidates.candidate import Candidate
-from asset_pipeline.errors import InvalidFile
 from asset_pipeline.fingerprint import fingerprint
+from asset_pipeline.scores.requirements import load_requirements
+from asset_pipeline.scores.rules import NO_RULES, BusinessRules, words_of
 from asset_pipeline.scores.score import Score
 from asset_pipeline.scores.verdict import Threshold, judge, rules_sha256
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.tables import Table
-from asset_pipeline.yaml_model import read_model
 
 Thresholds = Mapping[str, Threshold]
 """What the scores of an asset type must be, by dimension."""
-
-
-class ThresholdsFile(RootModel[dict[str, dict[str, Threshold]]]):
-    """``data/thresholds.yaml``: thresholds by asset type; ``default`` is for the types it does not name."""
 
 
 class JudgedScore(Score):
@@ -60,6 +56,8 @@ class Judged:
     """Why it does not pass, and what is worth a warning."""
     scores_sha256: str
     rules_sha256: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """The versions of the blocking dimensions' scorers, without what they went by beside the picture."""
 
 
 UNJUDGED = Judged(
@@ -68,21 +66,17 @@ UNJUDGED = Judged(
 
 
 def load_thresholds(data: Path) -> dict[str, dict[str, Threshold]]:
-    """Read ``data/thresholds.yaml``.
+    """Read ``data/thresholds.yaml``: all thresholds of each asset type, with those it has from ``default``.
 
     Raises:
         NotFound: it does not exist.
         InvalidFile: it is wrong, or has no ``default``.
     """
-    path = data / "thresholds.yaml"
-    thresholds = read_model(path, ThresholdsFile).root
-    if not thresholds.get("default"):
-        raise InvalidFile(f"{path}:1: default: thresholds for the asset types that are not named are missing")
-    return thresholds
+    return load_requirements(data).thresholds
 
 
 def thresholds_of(asset_type: str, thresholds: Mapping[str, dict[str, Threshold]]) -> Thresholds:
-    """The thresholds of one asset type: its own, or the default ones."""
+    """The thresholds of one asset type: those it is named with, or the default ones."""
     return thresholds.get(asset_type, thresholds["default"])
 
 
@@ -106,9 +100,12 @@ def record_measurements(store: Store, campaign_id: str, scores: Sequence[Score],
 
 
 def judge_candidates(
-    candidates: Sequence[Candidate], scores: Sequence[Score], thresholds: Mapping[str, dict[str, Threshold]]
+    candidates: Sequence[Candidate],
+    scores: Sequence[Score],
+    thresholds: Mapping[str, dict[str, Threshold]],
+    rules: BusinessRules = NO_RULES,
 ) -> list[JudgedScore]:
-    """Give every candidate's measurements the verdicts of its asset type's thresholds."""
+    """Give all candidates' measurements the verdicts of their asset types' thresholds, and of rules."""
     by_candidate: dict[str, list[Score]] = defaultdict(list)
     for score in scores:
         by_candidate[score.candidate_id].append(score)
@@ -116,33 +113,45 @@ def judge_candidates(
         judged
         for candidate in candidates
         for judged in judge_scores(
-            candidate, by_candidate[candidate.candidate_id], thresholds_of(candidate.asset_type, thresholds)
+            candidate,
+            by_candidate[candidate.candidate_id],
+            thresholds_of(candidate.asset_type, thresholds),
+            rules,
         )
     ]
 
 
-def judge_scores(candidate: Candidate, scores: Sequence[Score], thresholds: Thresholds) -> list[JudgedScore]:
-    """Give one candidate's measurements their verdicts; a threshold that nothing measures is not passed."""
-    measured = {score.dimension for score in scores}
-    scores = [
-        *scores,
-        *(
-            Score(
-                candidate_id=candidate.candidate_id,
-                image_sha256=candidate.image_sha256 or "",
-                dimension=dimension,
-                scorer_version="",
-                reason="no scorer measures it",
-            )
-            for dimension in thresholds
-            if dimension not in measured
-        ),
+def judge_scores(
+    candidate: Candidate, scores: Sequence[Score], thresholds: Thresholds, rules: BusinessRules = NO_RULES
+) -> list[JudgedScore]:
+    """Give one candidate's measurements their verdicts; a threshold that nothing measures is not passed.
+
+    A business rule that speaks of the candidate adds a score of its own, of the dimension ``rule:<name>``.
+    """
+    measured = {score.dimension: score for score in scores}
+    unmeasured = [
+        Score(
+            candidate_id=candidate.candidate_id,
+            image_sha256=candidate.image_sha256 or "",
+            dimension=dimension,
+            scorer_version="",
+            reason="no scorer measures it",
+        )
+        for dimension in thresholds
+        if dimension not in measured
     ]
-    rules = rules_sha256(thresholds)
-    verdicts = {verdict.dimension: verdict for verdict in judge(scores, thresholds).verdicts}
+    spoken = {rule.dimension: rule for rule in rules.of(candidate)}
+    ruled = [rules.score(rule, candidate, measured) for rule in spoken.values()]
+    applied = {**thresholds, **{dimension: rule.threshold for dimension, rule in spoken.items()}}
+    all_scores = [*scores, *unmeasured, *ruled]
+    rules_hash = rules_sha256({**thresholds, **spoken})
+    verdicts = {verdict.dimension: verdict for verdict in judge(all_scores, applied).verdicts}
     judged = []
-    for score in scores:
-        verdict, threshold = verdicts.get(score.dimension), thresholds.get(score.dimension)
+    for score in all_scores:
+        verdict, threshold = verdicts.get(score.dimension), applied.get(score.dimension)
+        words = verdict.reason if verdict else ""
+        if verdict and (rule := spoken.get(score.dimension)):
+            words = words_of(rule, score, verdict)
         judged.append(
             JudgedScore(
                 **score.model_dump(),
@@ -151,8 +160,8 @@ def judge_scores(candidate: Candidate, scores: Sequence[Score], thresholds: Thre
                 minimum=threshold.min if threshold else None,
                 maximum=threshold.max if threshold else None,
                 margin=verdict.margin if verdict else None,
-                words=verdict.reason if verdict else "",
-                rules_sha256=rules,
+                words=words,
+                rules_sha256=rules_hash,
             )
         )
     return judged
@@ -190,7 +199,13 @@ def summed_up(scores: Sequence[JudgedScore]) -> Judged:
         ),
         scores_sha256=scores_sha256(scores),
         rules_sha256=scores[0].rules_sha256 if scores else "",
+        versions={score.dimension: own_version(score) for score in scores if score.level == "block"},
     )
+
+
+def own_version(score: Score) -> str:
+    """The version of a score's scorer, without what it went by beside the picture (``version_for``)."""
+    return score.scorer_version.partition("@")[0]
 
 
 def scores_sha256(scores: Iterable[JudgedScore]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -52,6 +53,9 @@ class Measured:
     details: Mapping[str, Any] = field(default_factory=dict)
     applies: bool = True
     """False only where it is established that there is nothing to measure; see ``Score.applies``."""
+    recorded: bool = True
+    """False for a reason that says nothing of the picture, such as a process that died: the next run asks
+    again."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,11 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Look:
-    """What a scorer is shown of a candidate."""
+    """What a scorer is shown of a candidate.
+
+    What several scorers need of a picture is computed once, when the first asks; so a look is for one thread,
+    and nobody writes into its arrays.
+    """
 
     pixels: Pixels
     """Height × width × 3, sRGB."""
@@ -87,17 +95,34 @@ class Look:
     details: Mapping[str, Any] = field(default_factory=dict)
     """What its provider recorded of it."""
     expectation: Expectation = Expectation()
+    decoded: Pixels | None = None
+    """What ``encoded`` decodes to, where that is known already; it is then the very array above."""
 
     @cached_property
-    def luma(self) -> npt.NDArray[np.float32]:
-        """Rec. 601 luma of the image, height × width, 0 to 255."""
-        weights = np.array([0.299, 0.587, 0.114], np.float32)
-        return np.asarray(self.pixels.astype(np.float32) @ weights, np.float32)
+    def grey(self) -> npt.NDArray[np.uint8]:
+        """Rec. 601 luma, height × width, in whole levels, 0 to 255."""
+        if not self.pixels.size:
+            return np.zeros(self.pixels.shape[:2], np.uint8)
+        return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
     @cached_property
     def product(self) -> npt.NDArray[np.bool_] | None:
         """Where the product is for certain (mask over one half); none without a mask."""
         return None if self.mask is None else np.asarray(self.mask > 127, np.bool_)  # noqa: PLR2004
+
+    @cached_property
+    def product_box(self) -> tuple[slice, slice] | None:
+        """The rows and columns that the product spans; none where nobody knows where it is.
+
+        That is: without a mask, with one of another size than the picture, and with an empty one.
+        """
+        product = self.product
+        if product is None or product.shape != self.pixels.shape[:2]:
+            return None
+        rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
+        if not len(rows):
+            return None
+        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 @dataclass(frozen=True)
@@ -124,6 +149,14 @@ class Scorer(Protocol):
 
     def measure(self, look: Look) -> Measured:
         """Measure one image. What cannot be measured is a reason, not an exception and not a number."""
+
+
+@runtime_checkable
+class DetailedScorer(Scorer, Protocol):
+    """A scorer some of whose details business rules may go by."""
+
+    promises: tuple[str, ...]
+    """These details, a number or a text each, come with every value: ``worst_ab``, ``margins_px.left``."""
 
 
 @runtime_checkable

@@ -106,9 +106,12 @@ def judge(scores: Sequence[Score], thresholds: Mapping[str, Threshold]) -> Judge
     )
 
 
-def rules_sha256(thresholds: Mapping[str, Threshold]) -> str:
-    """The hash of the thresholds that were applied, whatever their order or spelling (85 or 85.0)."""
-    return fingerprint({dimension: threshold.model_dump() for dimension, threshold in thresholds.items()})
+def rules_sha256(rules: Mapping[str, BaseModel]) -> str:
+    """The hash of the thresholds and business rules that were applied, by dimension.
+
+    Their order does not matter, nor their spelling (85 or 85.0).
+    """
+    return fingerprint({dimension: rule.model_dump() for dimension, rule in rules.items()})
 
 
 def _verdict(dimension: str, score: Score | None, threshold: Threshold) -> Verdict:
@@ -119,18 +122,22 @@ def _verdict(dimension: str, score: Score | None, threshold: Threshold) -> Verdi
         why = "nothing scored it" if score is None else score.reason
         return Verdict(dimension, threshold.level, "missing", f"{dimension} was not measured: {why}", None)
     value, low, high = score.value, threshold.min, threshold.max
-    outcome: Outcome = "passed"
+    outside = (low is not None and value < low) or (high is not None and value > high)
+    words = f"{dimension} {compared(value, threshold)}"
+    outcome: Outcome = "failed" if outside else "passed"
+    return Verdict(dimension, threshold.level, outcome, words, _margin(value, low, high))
+
+
+def compared(value: float, threshold: Threshold) -> str:
+    """Where a value lies, in words: ``0.71 is above 0.55``."""
+    low, high = threshold.min, threshold.max
     if low is not None and value < low:
-        outcome, where = "failed", _compared(value, "below", low)
-    elif high is not None and value > high:
-        outcome, where = "failed", _compared(value, "above", high)
-    elif low is not None and high is not None:
-        where = f"{value:.4g} is within {low:g} to {high:g}"
-    elif low is not None:
-        where = _compared(value, "not below", low)
-    else:
-        where = _compared(value, "not above", high)
-    return Verdict(dimension, threshold.level, outcome, f"{dimension} {where}", _margin(value, low, high))
+        return _compared(value, "below", low)
+    if high is not None and value > high:
+        return _compared(value, "above", high)
+    if low is not None and high is not None:
+        return f"{value:.4g} is within {low:g} to {high:g}"
+    return _compared(value, "not above", high) if low is None else _compared(value, "not below", low)
 
 
 def _compared(value: float, relation: str, bound: float | None) -> str:

@@ -4,6 +4,19 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+Rule = Literal[
+    "chosen",
+    "no image",
+    "gate",
+    "person",
+    "expired",
+    "better kept",
+    "near-duplicate",
+    "quota",
+    "not recorded",
+]
+"""Which rule decided about a candidate; ``not recorded`` before rules were."""
+
 
 class Choice(BaseModel):
     """The selection's word on one candidate. Only ``approved`` ones may leave."""
@@ -19,6 +32,8 @@ class Choice(BaseModel):
     image_sha256: str | None
     state: Literal["approved", "pending", "rejected", "not_chosen"]
     """``pending``: chosen, and waiting for a person. ``rejected``: by a person or by a gate."""
+    rule: Rule
+    """The rule that decided; its words are the first of the reasons, where it has any."""
     rank: int | None
     """Its place among the chosen of its prompt, from 1."""
     quality: float | None
@@ -35,3 +50,5 @@ class Choice(BaseModel):
     """Whether chance sends it to a person although nobody had to decide, to learn how often machines err."""
     decisions: tuple[str, ...] = ()
     """The names of people's decisions on it, oldest first."""
+    guarantee_sha256: str | None = None
+    """The hash of the calibration's guarantee that let it pass without a person."""

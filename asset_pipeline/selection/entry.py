@@ -17,6 +17,8 @@ class Entry:
     candidate_fact_sha256: str
     judged: Judged
     decisions: Sequence[Event[Decision]] = ()
+    expired: str | None = None
+    """That its picture has expired, and when and why, in words; none while the store has it."""
 
     @property
     def standing(self) -> Decision | None:

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from asset_pipeline.calibration.records import load_guarantees
+from asset_pipeline.calibration.rules import load_rules
 from asset_pipeline.campaign.brief import load_campaign
+from asset_pipeline.candidates.expired import expired_words
 from asset_pipeline.candidates.records import CANDIDATES, load_candidates
 from asset_pipeline.decisions.records import load_decisions
 from asset_pipeline.scores.records import UNJUDGED, load_judgements
@@ -11,6 +14,7 @@ from asset_pipeline.selection.approval import Approving
 from asset_pipeline.selection.choice import Choice
 from asset_pipeline.selection.choose import choose
 from asset_pipeline.selection.entry import Entry
+from asset_pipeline.selection.quotas import places_in
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.tables import Table
 
@@ -18,8 +22,11 @@ SELECTION = Table(
     "selection",
     Choice,
     partitioned_by="campaign",
-    version=2,
-    upgrades={1: lambda columns: columns | {"is_audited": False}},
+    version=3,
+    upgrades={
+        1: lambda columns: columns | {"is_audited": False},
+        2: lambda columns: columns | {"rule": "not recorded", "guarantee_sha256": None},
+    },
 )
 
 
@@ -38,16 +45,21 @@ def choices_for(store: Store, data: Path, campaign_id: str) -> list[Choice]:
     campaign = load_campaign(data, campaign_id)
     judgements = load_judgements(store, campaign_id)
     decisions = load_decisions(store, campaign_id)
+    candidates = load_candidates(store, campaign_id)
+    expired = expired_words(store, campaign_id, candidates)
     entries = [
         Entry(
             candidate=candidate,
             candidate_fact_sha256=CANDIDATES.fact_sha256(candidate),
             judged=judgements.get(candidate.candidate_id, UNJUDGED),
             decisions=decisions.get(candidate.candidate_id, ()),
+            expired=expired.get(candidate.candidate_id),
         )
-        for candidate in load_candidates(store, campaign_id)
+        for candidate in candidates
     ]
-    return choose(entries, keep=campaign.keep, approving=Approving(campaign.approval))
+    keep, quotas = places_in(campaign, len({each.prompt_id for each in candidates}))
+    approving = Approving(campaign.approval, load_guarantees(store), load_rules(data))
+    return choose(entries, keep=keep, approving=approving, quotas=quotas)
 
 
 def record_choices(store: Store, campaign_id: str, choices: Sequence[Choice], *, run_id: str) -> None:

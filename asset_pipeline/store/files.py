@@ -43,11 +43,14 @@ class Files(Protocol):
     def names(self, folder: str) -> list[str]:
         """The names of the files and folders directly below `folder`, sorted; none if it is not there."""
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """The sizes in bytes of the files directly below `folder`, by name; none if it is not there."""
+
     def first(self, stem: str, suffixes: Sequence[str]) -> str | None:
         """The path of the file that is called `stem` with one of these suffixes, if there is one."""
 
     def remove(self, path: str) -> None:
-        """Delete a file whose content is kept elsewhere (packing events is the only caller)."""
+        """Delete a file, if it is there: an event that was packed, or a picture that has expired."""
 
     @property
     def filesystem(self) -> fsspec.AbstractFileSystem:
@@ -136,6 +139,14 @@ class LocalFiles:
         except FileNotFoundError:
             return []
 
+    def sizes(self, folder: str) -> dict[str, int]:
+        """See Files."""
+        try:
+            with os.scandir(Path(self.root, folder)) as found:
+                return {each.name: each.stat().st_size for each in found if each.is_file()}
+        except FileNotFoundError:
+            return {}
+
     def first(self, stem: str, suffixes: Sequence[str]) -> str | None:
         """See Files."""
         paths = (f"{stem}.{suffix}" for suffix in suffixes)
@@ -207,6 +218,20 @@ class S3Files:
         except FileNotFoundError:
             return []
         return sorted(PurePosixPath(name).name for name in found)
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """See Files."""
+        place = f"{self.root}/{folder}/".removeprefix("s3://")
+        try:
+            found = self.filesystem.ls(place, detail=True)
+        except FileNotFoundError:
+            return {}
+        # some servers keep an object for a folder that became empty
+        return {
+            each["name"].removeprefix(place): each["size"]
+            for each in found
+            if each["type"] == "file" and len(each["name"]) > len(place)
+        }
 
     def first(self, stem: str, suffixes: Sequence[str]) -> str | None:
         """See Files; one listing answers for all suffixes."""

@@ -1,5 +1,7 @@
 """Images and other bytes, named by their SHA-256, written once and never changed."""
 
+from pathlib import PurePosixPath
+
 from asset_pipeline.errors import BrokenFact
 from asset_pipeline.fingerprint import sha256_of
 from asset_pipeline.store.files import Files, safe_path
@@ -47,6 +49,22 @@ class Images:
         if sha256_of(data) != sha256:
             raise BrokenFact(f"the image {path} is altered: its bytes hash to {sha256_of(data)}")
         return data
+
+    def sizes(self) -> dict[str, int]:
+        """Everything that is kept: the size in bytes by SHA-256."""
+        return {
+            PurePosixPath(name).stem: size
+            for folder in self._files.names("images")
+            for name, size in self._files.sizes(safe_path("images", folder)).items()
+        }
+
+    def remove(self, sha256: str) -> None:
+        """Give up the bytes of that hash, if they are kept.
+
+        Whoever asks for this has recorded before why they are gone, and knows that nobody else needs them.
+        """
+        while path := self.path(sha256):
+            self._files.remove(path)
 
 
 def _stem(sha256: str) -> str:
