@@ -517,8 +517,8 @@ def _funnel_notes(each: Plan, funnel: Foreseen) -> Iterator[str]:
         else "how many it takes depends on the pass rate, of which nothing was seen yet"
     )
     yield (
-        f"makes at most {funnel.paid} pictures for ${each.cost_usd:.2f} with {each.profile}, in rounds, until "
-        f"{funnel.keep_per_prompt} of each of {funnel.open_prompts} prompts pass; {seen}"
+        f"makes at most {funnel.paid} pictures for ${each.cost_usd:.2f} with {each.profile}, in rounds, until"
+        f" {funnel.keep_per_prompt} of each of {funnel.open_prompts} prompts pass; {seen}"
     )
     if funnel.paid < funnel.most:
         yield f"the budget of ${each.budget_usd:.2f} pays for {funnel.paid} of at most {funnel.most} pictures"

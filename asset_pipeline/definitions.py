@@ -54,6 +54,7 @@ from asset_pipeline.providers.diffusers import Diffusers
 from asset_pipeline.providers.packshot import Packshot
 from asset_pipeline.providers.scene import Scene
 from asset_pipeline.reading.words_on_products import WordsOnProducts
+from asset_pipeline.scorers.background_specks import BackgroundSpecks
 from asset_pipeline.scorers.background_uniformity import BackgroundUniformity
 from asset_pipeline.scorers.background_white import BackgroundWhite
 from asset_pipeline.scorers.blank import Blank
@@ -206,6 +207,7 @@ def scorers(checkpoints: Checkpoints) -> list[Scorer]:
         Exposure(),
         BackgroundWhite(),
         BackgroundUniformity(),
+        BackgroundSpecks(),
         ProductFill(),
         ProductInside(),
         Colour(),

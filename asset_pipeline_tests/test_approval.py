@@ -144,6 +144,13 @@ def test_what_waits_for_a_person_anyway_is_no_audit() -> None:
     ]
 
 
+def test_what_a_person_had_to_approve_was_no_audit_and_what_a_guarantee_let_pass_stays_one() -> None:
+    yes = (decision(1, "approve"),)
+    everything = approving(audit_share=1)
+    assert audited([replace(entry(0.1), decisions=yes)], everything) == [("approved", False)]
+    assert audited([replace(entry(0.9), decisions=yes)], everything) == [("approved", True)]
+
+
 def test_a_person_takes_an_audited_image_out_and_brings_none_past_a_gate() -> None:
     out = replace(entry(0.9), decisions=(decision(1, "reject"),))
     assert audited([out], approving(audit_share=1))[0][0] == "rejected"

@@ -1,5 +1,8 @@
 """What calibration promises: people would reject few of what leaves without them, or a person is asked."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from asset_pipeline import definitions
+from asset_pipeline.audit.judged import guarantee_links
 from asset_pipeline.calibration.acceptance import ACCEPTANCES, Acceptance
 from asset_pipeline.calibration.assessment import assess
 from asset_pipeline.calibration.decided import Decided, ScoredPicture, decided_pictures, left_out, why_not
@@ -626,3 +630,47 @@ def test_in_dagster_calibration_is_materialised_by_itself_with_its_tables_and_ch
         assert result.success
         checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
         assert checks == {"no_asset_type_is_frozen": True, "automatic_campaigns_are_calibrated": False}
+
+
+def test_an_audit_finds_the_guarantee_that_a_choice_names_and_says_where_it_does_not_fit(
+    calibrated: Store, data: Path
+) -> None:
+    score_pictures(calibrated, data, "auto", [200, 135], Brightness())
+    bright, dark = choices_for(calibrated, data, "auto")
+    (link,) = guarantee_links(calibrated, bright)
+    assert (link.name, link.state) == ("guarantee", "holds")
+    assert link.facts["words"] == bright.reasons[0]
+    assert guarantee_links(calibrated, dark) == ()
+    assert guarantee_links(calibrated, None) == ()
+    for lie in (
+        dark.model_copy(update={"guarantee_sha256": bright.guarantee_sha256}),
+        bright.model_copy(update={"rules_sha256": "other"}),
+        bright.model_copy(update={"guarantee_sha256": "0" * 64}),
+    ):
+        (link,) = guarantee_links(calibrated, lie)
+        assert link.state == "altered"
+
+
+def test_the_command_records_what_the_asset_does_and_writes_the_page(calibrated: Store, data: Path) -> None:
+    environ = os.environ | {
+        "ASSET_PIPELINE_DATA": str(data),
+        "DAGSTER_HOME": str(data / "dagster"),
+        "COLUMNS": "200",
+    }
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-m", "asset_pipeline.cli", "calibrate", *arguments]
+        return subprocess.run(program, env=environ, check=False, capture_output=True, text=True)
+
+    (data / "thresholds.yaml").write_text("default:\n  file_check: {min: 1}\n")
+    before = load_guarantees(calibrated)
+    tried = command("--dry-run", "--html", str(data / "page.html"))
+    assert tried.returncode == 0
+    assert "product_tile: uncalibrated" in tried.stdout
+    assert "<svg" in (data / "page.html").read_text()
+    assert load_guarantees(calibrated) == before
+    assert command().returncode == 0
+    assert load_guarantees(calibrated)["product_tile"].state == "uncalibrated"
+    refused = command("--accept", "product_tile")
+    assert refused.returncode == 1
+    assert "not frozen" in refused.stdout

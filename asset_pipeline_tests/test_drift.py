@@ -3,6 +3,7 @@ otherwise."""
 
 import math
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from asset_pipeline.calibration.cusum import average_run_length, sums
+from asset_pipeline.calibration.decided import Decided
 from asset_pipeline.calibration.drift import KEPT, kept, population_stability_index, shift, shifts
 from asset_pipeline.calibration.golden import changed_scores, golden_set
 from asset_pipeline.calibration.guarantee import Guarantee
 from asset_pipeline.calibration.rules import Rules
+from asset_pipeline.calibration.watch import Case, recent_values
 from asset_pipeline.scores.score import Score
 from asset_pipeline_tests.test_calibration import LATER, NOON, decided, picture
 
@@ -107,6 +110,35 @@ def test_the_index_is_never_negative_and_always_finite(reference: list[float], r
     index, _ = population_stability_index(reference, recent)
     assert math.isfinite(index)
     assert index >= -1e-12
+
+
+def test_new_pictures_are_those_that_automatic_campaigns_offer_and_nobody_had_decided_about() -> None:
+    guarantee = Guarantee(asset_type="tile", state="calibrated", words="", made_at=LATER)
+    offered = {"approval": "auto", "is_offered": True}
+    new, old, later = (picture(number, 0.5, **offered) for number in (1, 2, 3))
+    others = [
+        picture(4, 0.6, approval="human", is_offered=True),
+        picture(5, 0.6, approval="auto"),
+        picture(6, 0.6, outdated=("brightness",), **offered),
+    ]
+    labels = [
+        Decided(old, is_rejected=False, at=NOON),
+        Decided(later, is_rejected=False, at=LATER + timedelta(days=1)),
+    ]
+    case = Case("tile", RULES, (new, old, later, *others), tuple(labels), guarantee, None)
+    assert recent_values(case, guarantee) == {"quality": [0.5, 0.5], "brightness": [0.5, 0.5]}
+
+
+def test_of_many_new_pictures_the_newest_are_compared() -> None:
+    guarantee = Guarantee(asset_type="tile", state="calibrated", words="", made_at=LATER)
+    pictures = [
+        picture(
+            number, number / 100, approval="auto", is_offered=True, measured_at=NOON + timedelta(days=number)
+        )
+        for number in range(60)
+    ]
+    case = Case("tile", replace_rules(most_compared=20), tuple(pictures), (), guarantee, None)
+    assert sorted(recent_values(case, guarantee)["quality"]) == [number / 100 for number in range(40, 60)]
 
 
 # The cumulative sum

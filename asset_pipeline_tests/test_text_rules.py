@@ -77,7 +77,7 @@ def test_likeness_is_the_share_of_letters_in_common() -> None:
     assert likeness("ALPINE", "") == likeness("ALPINE", "oudy") == 0
 
 
-# ---------------------------------------------------------------------------------------------------- spelling
+# ------------------------------------------------------------ spelling
 
 
 def test_the_share_is_that_of_the_words_that_are_right_to_the_letter() -> None:
@@ -160,7 +160,7 @@ def test_words_that_are_excused_do_not_count() -> None:
     assert (found.share, found.unread) == (1, ())
 
 
-# ------------------------------------------------------------------------------------------------- orientation
+# ------------------------------------------------------------ orientation
 
 
 def test_the_way_in_which_the_words_are_read_with_most_confidence_is_how_they_stand() -> None:

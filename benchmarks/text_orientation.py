@@ -1,13 +1,13 @@
 """Which way do the words on products stand: what the scorers say, and what a usual text check says.
 
 Sixty labels on ten kinds of product of the sample renderer, in fifteen wordings, six fonts and five colours,
-each upright, upside down, turned by a quarter either way, mirrored and flipped: half the pictures show an upright
-product whose label stands that way, half a product that stands that way as a whole. No photograph is known;
-the words are declared.
+each upright, upside down, turned by a quarter either way, mirrored and flipped: half the pictures show an
+upright product whose label stands that way, half a product that stands that way as a whole. No photograph is
+known; the words are declared.
 
-The usual check reads the picture with RapidOCR's default pipeline and passes it if each expected word of three
-letters or more was read with a similarity of at least 0.9. Of a picture that stands upright a pass is right, of
-any other it is wrong.
+The usual check reads the picture with RapidOCR's default pipeline and passes it if each expected word of
+three letters or more was read with a similarity of at least 0.9. Of a picture that stands upright a pass is
+right, of any other it is wrong.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def main() -> None:
 def report(called: list[Called], seconds: Counter[str]) -> None:
     """Print what was called right, by the state that it is in, and everything that was called wrong."""
     print(
-        f"{'stands':14}{'turned':10}{'ours: state found':>20}{'usual check right':>20}{'margin: least, median':>24}"
+        f"{'stands':14}{'turned':10}{'ours right':>12}{'usual check right':>20}{'margin: least, median':>24}"
     )
     for stands in ORIENTATIONS:
         for turned in ("label", "product"):
@@ -119,11 +119,11 @@ def report(called: list[Called], seconds: Counter[str]) -> None:
             usual = sum(each.usual_check_passes == (stands == "upright") for each in of)
             margins = [abs(each.orientation.value) for each in of if each.orientation.value is not None]
             spread = f"{min(margins):.2f}, {np.median(margins):.2f}" if margins else ""
-            print(f"{stands:14}{turned:10}{f'{right}/{len(of)}':>20}{f'{usual}/{len(of)}':>20}{spread:>24}")
+            print(f"{stands:14}{turned:10}{f'{right}/{len(of)}':>12}{f'{usual}/{len(of)}':>20}{spread:>24}")
     right = sum(each.right for each in called)
     usual = sum(each.usual_check_passes == (each.stands == "upright") for each in called)
     let_through = sum(each.passes for each in called if each.stands != "upright")
-    print(f"{'together':24}{f'{right}/{len(called)}':>20}{f'{usual}/{len(called)}':>20}")
+    print(f"{'together':24}{f'{right}/{len(called)}':>12}{f'{usual}/{len(called)}':>20}")
     print(f"share right: ours {right / len(called):.1%}, usual check {usual / len(called):.1%}")
     print(f"not upright and passed by ours: {let_through}")
     for name, each in seconds.items():
@@ -131,7 +131,7 @@ def report(called: list[Called], seconds: Counter[str]) -> None:
     upright = [each.legibility for each in called if each.stands == "upright"]
     shares = [each.value for each in upright if each.value is not None]
     print(
-        f"legibility of upright ones: {sum(value == 1 for value in shares)} of {len(upright)} read to the letter, "
+        f"legibility of upright ones: {sum(value == 1 for value in shares)} of {len(upright)} to the letter, "
         f"mean share {np.mean(shares):.3f}"
     )
     for each in called:

@@ -51,7 +51,13 @@ def plots(assessment: Assessment) -> list[tuple[str, str]]:
         )
     if any(each.measured_at for each in assessment.pictures):
         drawn.append(("Pictures that pass every gate, by the day on which they were measured", _pass_rates))
-    return [(caption, _drawn(draw, assessment, "svg").decode()) for caption, draw in drawn]
+    return [(caption, _inline(_drawn(draw, assessment, "svg"))) for caption, draw in drawn]
+
+
+def _inline(svg: bytes) -> str:
+    """The element alone: a page has a prologue of its own."""
+    text = svg.decode()
+    return text[text.index("<svg") :]
 
 
 def _drawn(draw: Callable[[Axes, Assessment], None], assessment: Assessment, kind: str) -> bytes:

@@ -110,12 +110,12 @@ def _places(
     prompt: Prompt, campaign: Campaign, rounds: Rounds | None
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The positions that are wanted of a prompt, and the parameters that a funnel moved for each."""
+    knobs: Mapping[str, Any] = campaign.like.knobs if campaign.like else {}
     if rounds is None:
-        knobs = campaign.like.knobs if campaign.like else {}
         yield from ((position, knobs) for position in range(campaign.candidates_per_prompt))
         return
     for share in rounds.shares(prompt.prompt_id):
-        yield from ((position, share.knobs) for position in share.positions)
+        yield from ((position, {**knobs, **share.knobs}) for position in share.positions)
 
 
 def _seed(prompt: Prompt, position: int, like: Like | None) -> int:

@@ -43,7 +43,7 @@ class Crop:
         return np.ascontiguousarray(layers[..., :3]), layers[..., 3]
 
     def reduced_to(self, span: int) -> "Crop":
-        """The same, its product a little smaller than that: what is read in it is not read by a hair's breadth.
+        """The same, its product a little smaller than that, so that what is read in it is not read by luck.
 
         It is the second of some sizes that are no larger. Where it is no larger anyway it stays as it is.
         """

@@ -24,7 +24,7 @@ class TextBox:
     """A place with writing: a line, or a piece of one."""
 
     corners: tuple[Corner, Corner, Corner, Corner]
-    """Across and down in pixels, as it lies in the picture: top left, top right, bottom right, bottom left."""
+    """Across and down in pixels, as it lies in the picture, clockwise from the top left."""
     readings: Mapping[Orientation, tuple[ReadWord, ...]]
     """Its words from left to right, if it stands that way."""
 
@@ -59,3 +59,8 @@ def in_reading_order(boxes: Sequence[TextBox], stands: Orientation) -> list[Text
         else:
             lines.append([box])
     return [box for line in lines for box in sorted(line, key=lambda each: each.place(stands)[0])]
+
+
+def words_in_order(boxes: Sequence[TextBox], stands: Orientation) -> list[ReadWord]:
+    """The words of boxes in reading order, if they stand that way."""
+    return [read for box in in_reading_order(boxes, stands) for read in box.readings[stands]]

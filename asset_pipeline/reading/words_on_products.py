@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from threading import RLock
+from threading import Lock
 from typing import Final, TypeVar
 
 import numpy as np
@@ -12,10 +12,18 @@ from asset_pipeline.errors import MissingModel
 from asset_pipeline.reading.crop import Crop, Mask, cropped
 from asset_pipeline.reading.facing import Facing, which_way_up
 from asset_pipeline.reading.orientation import TURNS, Orientation
+from asset_pipeline.reading.photograph_words import (
+    FEWEST_LETTERS,
+    PhotographWords,
+    confident,
+    expected_words,
+    letters,
+    words_of_photograph,
+)
 from asset_pipeline.reading.reader import Reader
 from asset_pipeline.reading.spelling import RESEMBLING, Spelling, spelled
-from asset_pipeline.reading.text_box import ReadWord, TextBox, in_reading_order
-from asset_pipeline.reading.wording import folded, likeness, same_word
+from asset_pipeline.reading.text_box import ReadWord, TextBox, words_in_order
+from asset_pipeline.reading.wording import likeness, same_word, words_of
 from asset_pipeline.scores.score import Look, ReferenceLook
 
 LOOKS: Final = (960, 640, 1280)
@@ -26,16 +34,12 @@ with the second, 1615 with the third; of other threes none finds more than four 
 """
 CLEAR: Final = 0.3
 """The margin from which on there is no doubt about how words stand."""
-CONFIDENT: Final = 0.9
-"""The confidence from which on a word of a photograph is one that the product carries."""
-FEWEST_LETTERS: Final = 3
-"""A box of a photograph with fewer letters and digits is no writing, for all that is known."""
 READABLE: Final = 14.0
-"""The height in pixels of a box below which words may be misread.
+"""The height in pixels of a box, margins included, below which words may be misread.
 
-Measured on 15 renderings, made smaller in six steps: of words 12 pixels high and more, with the box's margins,
-97 % were read to the letter, of those 10 to 12 high 83 %, 8 to 10 high 74 %, 6 to 8 high 30 %; the boxes of
-such small words come out a little higher than they are.
+Measured on 15 renderings, made smaller in six steps: of words whose box would be 12 to 14 pixels high 97 %
+were read to the letter, 10 to 12 high 83 %, 8 to 10 high 74 %, 6 to 8 high 30 %. Boxes that low come out
+higher.
 """
 TOO_SMALL: Final = "the words are too small to be read at this size"
 KEPT: Final = 512
@@ -74,18 +78,6 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class _Photograph:
-    """What is written on a product, by its photograph."""
-
-    phrases: tuple[str, ...]
-    stands: Orientation
-    looks: tuple[tuple[TextBox, ...], ...]
-
-    def words(self, stands: Orientation) -> list[list[ReadWord]]:
-        return [_in_order(look, stands) for look in self.looks]
-
-
-@dataclass(frozen=True)
 class _Compared:
     """What was read in a picture, against what was expected."""
 
@@ -113,7 +105,7 @@ class WordsOnProducts:
 
     def __init__(self, reader: Reader | None = None) -> None:
         self._reader = reader or Reader()
-        self._alone = RLock()
+        self._reading, self._cropping = Lock(), Lock()
         self._crops: OrderedDict[Hashable, Crop | None] = OrderedDict()
         self._boxes: OrderedDict[Hashable, tuple[TextBox, ...]] = OrderedDict()
         self._judged: OrderedDict[Hashable, Judged] = OrderedDict()
@@ -143,12 +135,12 @@ class WordsOnProducts:
             MissingModel: the models are not here; ``unable`` says so before.
         """
         sources = [crop.sha256 if crop else "" for crop in (reduced.picture, reduced.photograph)]
-        with self._alone:
+        with self._reading:
             return _kept(self._judged, (*sources, reduced.declared), KEPT, lambda: self._judge(reduced))
 
     def _judge(self, reduced: Reduced) -> Judged:
         declared = reduced.declared
-        if declared == ():
+        if declared is not None and not any(map(words_of, declared)):
             return Judged(applies=False, reason="the catalog says that the product carries no words")
         if reduced.picture is None:
             return Judged(reason="the picture is empty")
@@ -159,7 +151,7 @@ class WordsOnProducts:
             )
         if declared is None and photograph and not photograph.phrases:
             return Judged(applies=False, reason="its photograph shows no words that can be read")
-        phrases, meant = _expected(declared, photograph)
+        phrases, meant = expected_words(declared, photograph)
         source = "photograph" if declared is None else "catalog"
         compared = self._compared(reduced.picture, phrases, meant, photograph)
         judged = Judged(source=source, spelling=compared.spelling, facing=compared.facing)
@@ -168,8 +160,8 @@ class WordsOnProducts:
         return self._excused(judged, reduced, photograph, compared)
 
     def _compared(
-        self, picture: Crop, phrases: Sequence[str], meant: Orientation, photograph: _Photograph | None
-    ) -> "_Compared":
+        self, picture: Crop, phrases: Sequence[str], meant: Orientation, photograph: PhotographWords | None
+    ) -> _Compared:
         """Look until every word was read, or as often as there are ways to look."""
         known = [read.text for look in photograph.words(meant) for read in look] if photograph else []
         looks: list[tuple[TextBox, ...]] = []
@@ -179,14 +171,14 @@ class WordsOnProducts:
             facing = which_way_up(boxes, phrases, meant)
             # what stands on its side or its head may be spelled right all the same; a mirrored word is not
             way = facing.stands if facing.stands in TURNS else meant
-            spelling = spelled(phrases, [_in_order(look, way) for look in looks], known)
+            spelling = spelled(phrases, [words_in_order(look, way) for look in looks], known)
             compared = _Compared(spelling, facing, way, boxes)
             if not spelling.unread or _is_reversed(facing):
                 break
         return compared
 
     def _excused(
-        self, judged: Judged, reduced: Reduced, photograph: _Photograph | None, compared: "_Compared"
+        self, judged: Judged, reduced: Reduced, photograph: PhotographWords | None, compared: _Compared
     ) -> Judged:
         """Leave out the words that nobody could have read, whatever the picture shows."""
         unread = judged.spelling.unread
@@ -195,25 +187,18 @@ class WordsOnProducts:
         if photograph and reduced.photograph and reduced.picture and (shown.right or judged.spelling.right):
             elsewhere = shown.unread
             smaller = self._read_photograph(reduced.photograph.reduced_to(reduced.picture.span))
-            legible = [_confident(look) for look in smaller.words(photograph.stands)]
+            legible = [confident(look) for look in smaller.words(photograph.stands)]
             too_small = spelled(shown.right, legible).unread
         else:
             too_small = _too_small(compared)
         spelling = judged.spelling.without({*elsewhere, *too_small})
-        reason = None
         if not spelling.right and not spelling.unread:
-            reason = TOO_SMALL if too_small else "its photograph does not show these words, either"
-        return replace(
-            judged, reason=reason, spelling=spelling, too_small=too_small, not_in_photograph=elsewhere
-        )
+            # where its photograph cannot be read at this size either, it is certain that nothing can be
+            return replace(judged, reason=TOO_SMALL, applies=not shown.right)
+        return replace(judged, spelling=spelling, too_small=too_small, not_in_photograph=elsewhere)
 
-    def _read_photograph(self, crop: Crop) -> _Photograph:
-        looks = tuple(self._read(crop, longest) for longest in LOOKS)
-        best = max(
-            ((look, stands) for look in looks for stands in TURNS),
-            key=lambda each: sum(map(_letters, _phrases(*each))),
-        )
-        return _Photograph(_phrases(*best), best[1], looks)
+    def _read_photograph(self, crop: Crop) -> PhotographWords:
+        return words_of_photograph([self._read(crop, longest) for longest in LOOKS])
 
     def _read(self, crop: Crop, longest: int) -> tuple[TextBox, ...]:
         def read() -> tuple[TextBox, ...]:
@@ -228,21 +213,8 @@ class WordsOnProducts:
 
         if not photograph.sha256:
             return crop()
-        with self._alone:
+        with self._cropping:
             return _kept(self._crops, (photograph.sha256, photograph.mask is None), CROPS_KEPT, crop)
-
-
-def _expected(
-    declared: tuple[str, ...] | None, photograph: _Photograph | None
-) -> tuple[tuple[str, ...], Orientation]:
-    """The phrases that are expected, and how they shall stand: as in the photograph, if it shows them."""
-    if declared is None:
-        return (photograph.phrases, photograph.stands) if photograph else ((), "upright")
-    if photograph:
-        facing = which_way_up([box for look in photograph.looks for box in look], declared)
-        if facing.stands in TURNS:
-            return declared, facing.stands
-    return declared, "upright"
 
 
 def _is_reversed(facing: Facing) -> bool:
@@ -254,7 +226,7 @@ def _too_small(compared: _Compared) -> tuple[str, ...]:
     """The unread words that are written too low to be read, as far as that can be told without a photograph.
 
     These are the words that something in a low box resembles, unless a higher one shows them clearly wrong;
-    and where there is writing in low boxes that is none of the words that were read, also those that are missing.
+    and where low boxes have writing that is none of the words that were read, also those that are missing.
     """
     spelling = compared.spelling
     low: list[ReadWord] = []
@@ -262,11 +234,9 @@ def _too_small(compared: _Compared) -> tuple[str, ...]:
     for box in compared.boxes:
         is_low = min(box.size(compared.way)) < READABLE
         (low if is_low else high).extend(box.readings[compared.way])
-    clear = {
-        each.expected for each in spelling.wrong if each.read in {read.text for read in _confident(high)}
-    }
+    clear = {each.expected for each in spelling.wrong if each.read in {read.text for read in confident(high)}}
     is_more_written = any(
-        _letters(read.text) >= FEWEST_LETTERS
+        letters(read.text) >= FEWEST_LETTERS
         and not any(same_word(word, read.text) for word in spelling.right)
         for read in low
     )
@@ -281,27 +251,6 @@ def _too_small(compared: _Compared) -> tuple[str, ...]:
     )
 
 
-def _phrases(boxes: Sequence[TextBox], stands: Orientation) -> tuple[str, ...]:
-    """The confident words of boxes that have enough letters, a phrase for each box, in reading order."""
-    phrases = (
-        " ".join(read.text for read in box.readings[stands] if read.confidence >= CONFIDENT)
-        for box in in_reading_order(boxes, stands)
-    )
-    return tuple(phrase for phrase in phrases if _letters(phrase) >= FEWEST_LETTERS)
-
-
-def _confident(words: Sequence[ReadWord]) -> list[ReadWord]:
-    return [read for read in words if read.confidence >= CONFIDENT]
-
-
-def _letters(phrase: str) -> int:
-    return len(folded(phrase))
-
-
-def _in_order(boxes: Sequence[TextBox], stands: Orientation) -> list[ReadWord]:
-    return [read for box in in_reading_order(boxes, stands) for read in box.readings[stands]]
-
-
 def _on_product(box: TextBox, mask: Mask) -> bool:
     """Whether most of a box lies on the product: what is written behind it is not on it."""
     across, down = np.asarray(box.corners).T
@@ -309,7 +258,7 @@ def _on_product(box: TextBox, mask: Mask) -> bool:
     return bool(mask[top:bottom, left:right].mean() > 127)  # noqa: PLR2004 - half
 
 
-def _kept(store: "OrderedDict[Hashable, Made]", key: Hashable, most: int, make: Callable[[], Made]) -> Made:
+def _kept(store: OrderedDict[Hashable, Made], key: Hashable, most: int, make: Callable[[], Made]) -> Made:
     """What is kept under a key, made if need be; the one that was not asked for the longest gives way."""
     if key not in store:
         store[key] = make()
