@@ -32,6 +32,7 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/feeds.py
 	$(BIN)/python benchmarks/feed_fuzz.py --feeds 10000
 	$(BIN)/python benchmarks/prompts.py
+	$(BIN)/python benchmarks/text_orientation.py
 	$(BIN)/python benchmarks/scoring.py
 	$(BIN)/python benchmarks/planted_defects.py
 	$(BIN)/python benchmarks/calibration.py

@@ -16,7 +16,7 @@ from asset_pipeline.sample.kinds import shape_of
 from asset_pipeline.sample.labels import Label, Style
 from asset_pipeline.sample.materials import Material
 from asset_pipeline.sample.shading import shade
-from asset_pipeline.sample.shape import Front
+from asset_pipeline.sample.shape import Front, Role
 from asset_pipeline.sample.tracing import Traced, trace
 from asset_pipeline.scores.score import Expectation, Look, Pixels
 
@@ -156,7 +156,7 @@ def _rendered(product: Labelled, stands: Orientation, size: int) -> tuple[Pixels
         proportion = 1 / proportion
     label = replace(product.label, proportion=proportion)
     turned = _TurnedFront(front.role, front.width, front.height, front.middle, front.radius, stands)
-    look = {
+    look: Mapping[Role, Material] = {
         "body": Material("#c9770e", "glass") if product.kind == "jar" else Material("#1f4a40", "satin"),
         "trim": Material("#e9dcc0", "satin"),
         "bright": Material("#c9ccd0", "metal"),

@@ -21,8 +21,8 @@ DATA = Path(__file__).parent.parent / "data"
 WORDS = WordsOnProducts()
 LEGIBILITY, ORIENTATION = TextLegibility(WORDS), TextOrientation(WORDS)
 ALPINE = ("ALPINE", "Spring water")
-PRODUCTS = (labelled(0), labelled(1), labelled(3))
-"""A can, a box and a bottle."""
+PRODUCTS = (labelled(1), labelled(3))
+"""A box and a bottle."""
 
 
 def pack(
@@ -92,11 +92,15 @@ def test_the_details_show_all_six_scores_and_the_words_that_decided() -> None:
     assert details["words_from"] == "catalog"
 
 
-def test_what_stands_on_its_head_is_spelled_right_and_what_is_mirrored_is_not() -> None:
-    for stands, share in (("upside down", 1.0), ("clockwise", 1.0), ("mirrored", 0.0)):
-        turned = turned_to(pack(*ALPINE), stands)
-        found = LEGIBILITY.measure(look(turned, ALPINE)).value
-        assert found == pytest.approx(share, abs=0.34 if share == 0 else 0)
+@pytest.mark.parametrize(
+    ("stands", "least", "most"), [("upside down", 1, 1), ("clockwise", 1, 1), ("mirrored", 0, 0.4)]
+)
+def test_what_stands_on_its_head_is_spelled_right_and_what_is_mirrored_is_not(
+    stands: Orientation, least: float, most: float
+) -> None:
+    found = LEGIBILITY.measure(look(turned_to(pack(*ALPINE), stands), ALPINE))
+    assert found.value is not None
+    assert least <= found.value <= most
 
 
 def test_a_picture_in_which_none_of_the_words_is_read_has_no_orientation() -> None:
@@ -132,9 +136,11 @@ def test_a_typo_is_wrong_however_well_it_can_be_read() -> None:
 
 def test_a_missing_word_and_an_added_one_are_told() -> None:
     missing = LEGIBILITY.measure(look(pack("ALPINE"), ALPINE))
-    assert (missing.value, missing.details["missing"]) == (pytest.approx(1 / 3), ["Spring", "water"])
+    assert missing.value == pytest.approx(1 / 3)
+    assert missing.details["missing"] == ["Spring", "water"]
     added = LEGIBILITY.measure(look(pack(*ALPINE, "Deluxe"), ALPINE))
-    assert (added.value, added.details["added"]) == (pytest.approx(3 / 4), ["Deluxe"])
+    assert added.value == pytest.approx(3 / 4)
+    assert added.details["added"] == ["Deluxe"]
 
 
 def test_a_lone_digit_is_no_added_word() -> None:

@@ -181,7 +181,7 @@ class Funnel(_Strict):
 
 
 class Campaign(_Strict):
-    """One campaign: a partition of every asset but the catalog."""
+    """One campaign: a partition of every asset but the catalog and calibration."""
 
     title: str = Field(min_length=1, max_length=200)
     products: ProductSelection = ProductSelection()

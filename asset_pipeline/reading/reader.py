@@ -109,7 +109,7 @@ class _Models:
         scale = longest / max(height, width)
         size = [max(32, round(side * scale / 32) * 32) for side in (width, height)]
         way = self._cv2.INTER_AREA if scale < 1 else self._cv2.INTER_LINEAR
-        seen = _normalised(self._cv2.resize(pixels, size, interpolation=way))
+        seen = _normalised(np.asarray(self._cv2.resize(pixels, size, interpolation=way), np.uint8))
         boxes, _ = self._boxes(self._detector.run(None, {"x": seen[None]})[0], (height, width))
         corners = [np.asarray(box, np.float32) for box in boxes]
         return sorted(corners, key=lambda each: (each[0, 1], each[0, 0]))
@@ -127,7 +127,8 @@ class _Models:
             borderMode=self._cv2.BORDER_REPLICATE,
             flags=self._cv2.INTER_CUBIC,
         )
-        lines = [self._line(uprighted(cut, stands)) for stands in ORIENTATIONS]
+        flattened = np.asarray(cut, np.uint8)
+        lines = [self._line(uprighted(flattened, stands)) for stands in ORIENTATIONS]
         widest = max(NARROWEST, *(line.shape[2] for line in lines))
         batch = np.zeros((len(lines), 3, LINE, widest), np.float32)
         for place, line in enumerate(lines):
@@ -142,7 +143,7 @@ class _Models:
     def _line(self, cut: Pixels) -> Values:
         """A box as the recogniser sees it: 3 × 48 × width."""
         width = min(WIDEST, max(1, -(-LINE * cut.shape[1] // cut.shape[0])))
-        return _normalised(self._cv2.resize(np.ascontiguousarray(cut), (width, LINE)))
+        return _normalised(np.asarray(self._cv2.resize(np.ascontiguousarray(cut), (width, LINE)), np.uint8))
 
     def _words(self, probabilities: Values) -> tuple[ReadWord, ...]:
         """The words of a line from the probabilities of its places (places × letters), by CTC's best path.

@@ -32,6 +32,7 @@ class TextOrientation:
     unit = "margin, -1 to 1"
     better = "higher"
     expects: tuple[str, ...] = ("words",)
+    promises: tuple[str, ...] = ("stands",)
 
     def __init__(self, words: WordsOnProducts) -> None:
         self._words = words
