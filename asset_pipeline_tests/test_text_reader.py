@@ -3,11 +3,12 @@
 import pickle
 import socket
 
+import numpy as np
 import pytest
 
 from asset_pipeline.reading import reader
-from asset_pipeline.reading.reader import WEIGHTS, Reader
-from asset_pipeline.reading.text_box import TextBox
+from asset_pipeline.reading.reader import WEIGHTS, Reader, words_of_line
+from asset_pipeline.reading.text_box import ReadWord, TextBox
 from asset_pipeline.reading.words_on_products import WordsOnProducts
 from asset_pipeline.scorers.text_legibility import TextLegibility
 from asset_pipeline.scorers.text_orientation import TextOrientation
@@ -81,3 +82,13 @@ def test_models_that_are_not_those_that_were_pinned_are_the_reason_and_nothing_i
 def test_the_version_names_the_weights() -> None:
     assert LEGIBILITY.version.endswith(Reader.version)
     assert ORIENTATION.version.endswith(Reader.version)
+
+
+def test_a_letter_that_goes_on_is_one_and_after_a_blank_it_is_another_one() -> None:
+    path = [(1, 0.9), (1, 0.6), (2, 0.8), (0, 0.9), (2, 0.5), (3, 0.9), (4, 0.9), (1, 0.7), (0, 0.9)]
+    probabilities = np.zeros((len(path), 5), np.float32)
+    for place, (letter, probability) in enumerate(path):
+        probabilities[place, letter] = probability
+    words = words_of_line(probabilities, ["", "A", "B", "·", "-"])
+    assert words == (ReadWord("ABB", round(0.9 * 0.8 * 0.5, 4)), ReadWord("-A", round(0.9 * 0.7, 4)))
+    assert words_of_line(probabilities[5:7], ["", "A", "B", "·", "-"]) == ()

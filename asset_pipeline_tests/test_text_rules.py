@@ -6,6 +6,7 @@ import pytest
 
 from asset_pipeline.reading.facing import which_way_up
 from asset_pipeline.reading.orientation import ORIENTATIONS, Orientation, looks_the_same
+from asset_pipeline.reading.photograph_words import words_of_photograph
 from asset_pipeline.reading.spelling import Misread, Spelling, spelled
 from asset_pipeline.reading.text_box import ReadWord, TextBox, in_reading_order
 from asset_pipeline.reading.wording import likeness, same_word, words_of
@@ -260,3 +261,23 @@ def test_lines_that_run_down_or_up_are_read_so(way: Orientation, places: list[tu
     boxes = [box({way: read(str(number))}, *place, tall=True) for number, place in enumerate(places)]
     ordered = in_reading_order(boxes[::-1], way)
     assert [each.readings[way][0].text for each in ordered] == ["0", "1", "2"]
+
+
+# ---------------------------------------------------------------------------------------------- photographs
+
+
+def test_a_photograph_says_the_confident_words_of_boxes_with_three_letters_or_digits() -> None:
+    look = (
+        box({"upright": read("1")}),
+        box({"upright": [*read("75", "ml"), *read("e", confidence=0.8)]}, down=40),
+        box({"upright": read("20")}, down=80),
+        box({"upright": read("SALVIA", confidence=0.89)}, down=120),
+    )
+    found = words_of_photograph([look])
+    assert (found.phrases, found.stands) == (("75 ml",), "upright")
+
+
+def test_of_several_looks_the_one_that_shows_most_says_the_words() -> None:
+    looks = [(box({"upright": read("SALV")}),), (box({"anticlockwise": read("SALVIA")}),), ()]
+    found = words_of_photograph(looks)
+    assert (found.phrases, found.stands) == (("SALVIA",), "anticlockwise")

@@ -11,7 +11,6 @@ right, of any other it is wrong.
 """
 
 import argparse
-import logging
 import os
 import platform
 import time
@@ -77,7 +76,6 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=60)
     parser.add_argument("--size", type=int, default=640)
     given = parser.parse_args()
-    logging.getLogger("RapidOCR").setLevel(logging.WARNING)
     print(
         f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} processors, load "
         f"{os.getloadavg()[0]:.1f}; {given.labels} labels × {len(ORIENTATIONS)} states, {given.size} px"
@@ -86,7 +84,7 @@ def main() -> None:
     orientation, legibility = TextOrientation(words), TextLegibility(words)
     if reason := words.unable():
         raise SystemExit(reason)
-    pipeline = RapidOCR(params={"Global.log_level": "warning"})
+    pipeline = RapidOCR(params={"Global.log_level": "error"})
     seconds = {"ours": 0.0, "usual check": 0.0}
     called: list[Called] = []
     # pictures of a kind and view share what the renderer traced

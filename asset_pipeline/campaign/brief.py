@@ -126,7 +126,7 @@ class Knob(_Strict):
     """A parameter of the provider that later rounds of a funnel may move, and for whom."""
 
     values: tuple[KnobValue, ...] = Field(min_length=1)
-    """All that it may be, in the order in which it is moved; round 1 leaves it as profile and asset type say."""
+    """All that it may be, in the order in which it is moved; round 1 leaves it as it is."""
     when: tuple[str, ...] = ()
     """The dimensions whose failures move it; none: any."""
 
@@ -145,7 +145,7 @@ class Knob(_Strict):
 
 
 class Funnel(_Strict):
-    """Rounds of generation until enough candidates pass. In a file also ``240 -> 60``: make 240, keep 60."""
+    """Rounds of generation until enough candidates pass; in a file also ``240 -> 60``: make 240, keep 60."""
 
     make: int = Field(ge=1, le=1_000_000)
     """The most candidates that the whole campaign asks for."""
@@ -154,7 +154,7 @@ class Funnel(_Strict):
     rounds: int = Field(default=4, ge=1, le=50)
     """The most rounds that a prompt has."""
     first: float = Field(default=0.5, gt=0.0, le=1.0)
-    """The share of ``make`` that first rounds ask for; a prompt's first round is never fewer than it needs."""
+    """The share of ``make`` that first rounds ask for; a prompt's first is never fewer than it needs."""
     vary: dict[str, Knob] = {}
     """Parameters of the provider that later rounds may move; nothing else but the seed changes."""
 
@@ -164,7 +164,7 @@ class Funnel(_Strict):
         """Take one line for both numbers."""
         if isinstance(given, dict | cls):
             return given
-        numbers = re.fullmatch(r"\s*(\d+)\s*(?:->|→)\s*(\d+)\s*", given) if isinstance(given, str) else None
+        numbers = re.fullmatch(r"\s*(\d+)\s*(?:->|→)\s*(\d+)\s*", str(given))
         if numbers is None:
             raise ValueError("write how many are made and kept, as in 240 -> 60, or the fields make and keep")
         return {"make": int(numbers[1]), "keep": int(numbers[2])}
@@ -308,7 +308,7 @@ variations:
 profile: packshot            # a file in data/profiles: what makes the images
 candidates_per_prompt: 2     # how many to make for each prompt ...
 keep: 1                      # ... and how many to keep
-# funnel: 240 -> 60          # in place of both: rounds until 60 of at most 240 pass their gates: docs/funnel.md
+# funnel: 240 -> 60          # in place of both: rounds until 60 of at most 240 pass: docs/funnel.md
 # quotas:                    # at most so many are chosen; a number for each, or a mapping by name
 #   product: 6
 #   locale: {en-GB: 20}

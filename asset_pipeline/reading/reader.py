@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final
@@ -135,7 +135,8 @@ class _Models:
             batch[place, :, :, : line.shape[2]] = line
         (probabilities,) = self._recogniser.run(None, {"x": batch})
         readings: dict[Orientation, tuple[ReadWord, ...]] = {
-            stands: self._words(line) for stands, line in zip(ORIENTATIONS, probabilities, strict=True)
+            stands: words_of_line(line, self._letters)
+            for stands, line in zip(ORIENTATIONS, probabilities, strict=True)
         }
         one, two, three, four = (_corner(corner) for corner in corners)
         return TextBox((one, two, three, four), readings)
@@ -145,25 +146,30 @@ class _Models:
         width = min(WIDEST, max(1, -(-LINE * cut.shape[1] // cut.shape[0])))
         return _normalised(np.asarray(self._cv2.resize(np.ascontiguousarray(cut), (width, LINE)), np.uint8))
 
-    def _words(self, probabilities: Values) -> tuple[ReadWord, ...]:
-        """The words of a line from the probabilities of its places (places × letters), by CTC's best path.
 
-        A word's confidence is the product of its letters' probabilities: it falls when one of them is
-        guessed, where a mean would hardly.
-        """
-        classes, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
-        changes = np.concatenate([[True], classes[1:] != classes[:-1]])
-        words: list[ReadWord] = []
+def words_of_line(probabilities: Values, letters: Sequence[str]) -> tuple[ReadWord, ...]:
+    """The words of a line by CTC's best path: a letter that goes on is one letter, if no blank comes between.
+
+    A word's confidence is the product of its letters' probabilities: it falls when one of them is guessed,
+    where a mean would hardly.
+
+    Args:
+        probabilities: places × letters.
+        letters: the first stands for none.
+    """
+    classes, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    changes = np.concatenate([[True], classes[1:] != classes[:-1]])
+    words: list[ReadWord] = []
+    text, confidence = "", 1.0
+    for place in [*np.flatnonzero(changes & (classes > 0)), None]:
+        letter = " " if place is None else letters[classes[place]]
+        if all(map(is_of_word, letter)):
+            text, confidence = text + letter, confidence * float(sure[place])
+            continue
+        if folded(text):
+            words.append(ReadWord(text, round(confidence, 4)))
         text, confidence = "", 1.0
-        for place in [*np.flatnonzero(changes & (classes > 0)), None]:
-            letter = " " if place is None else self._letters[classes[place]]
-            if all(map(is_of_word, letter)):
-                text, confidence = text + letter, confidence * float(sure[place])
-                continue
-            if folded(text):
-                words.append(ReadWord(text, round(confidence, 4)))
-            text, confidence = "", 1.0
-        return tuple(words)
+    return tuple(words)
 
 
 def _normalised(pixels: Pixels) -> Values:
