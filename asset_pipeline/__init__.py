@@ -1,7 +1,8 @@
 """Marketing images from a product catalog: rooms that face one way.
 
 ``catalog`` → ``prompts`` → ``candidates`` → ``scores`` → ``decisions`` → ``calibration`` → ``selection`` →
-``exports``. A campaign is a partition; ``definitions`` is where the rooms meet Dagster; ``store`` keeps every fact they record.
+``exports``. A campaign is a partition; ``definitions`` is where the rooms meet Dagster; ``store`` keeps every
+fact they record.
 """
 
 import warnings

@@ -446,7 +446,8 @@ def facts(
         {
             "candidate_id": candidate.candidate_id, "prompt_id": prompt.prompt_id, "sku": prompt.sku,
             "asset_type": "tile", "locale": "en-GB", "position": 0, "image_sha256": image_sha256,
-            "state": state, "rank": 1, "quality": 0.5, "reasons": (), "scores_sha256": "0" * 64,
+            "state": state, "rule": "chosen", "rank": 1,
+            "quality": 0.5, "reasons": (), "scores_sha256": "0" * 64,
             "candidate_fact_sha256": CANDIDATES.fact_sha256(candidate), "rules_sha256": "0" * 64,
             "decisions": ("d1",),
         }

@@ -814,6 +814,7 @@ def test_commands_that_look_ask_nobody(
     tmp_path: Path, server: PictureServer, monkeypatch: pytest.MonkeyPatch, command: click.Command
 ) -> None:
     write(tmp_path / "catalog", a__csv=f"sku,name,photographs\nM1,Mug,{server.url('/mug.png')}\n")
+    write(tmp_path, thresholds__yaml="default: {file_check: {min: 1}}\n")
     for module in (cli, terminal):
         monkeypatch.setattr(module, "PLACES", Places.of({"ASSET_PIPELINE_DATA": str(tmp_path)}))
     result = CliRunner().invoke(command, catch_exceptions=False)
