@@ -214,7 +214,7 @@ def scorers(checkpoints: Checkpoints) -> list[Scorer]:
         ProductLock(),
         ProductStructure(),
         ProductOrientation(),
-        ProductFidelity(),
+        ProductFidelity(checkpoints),
         Faces(checkpoints),
         PromptAlignment(checkpoints),
         TextLegibility(words),

