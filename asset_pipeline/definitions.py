@@ -41,6 +41,7 @@ from asset_pipeline.exports.channel import load_channels
 from asset_pipeline.exports.records import EXPORTED_FILES, RECEIPTS
 from asset_pipeline.exports.target import Target
 from asset_pipeline.fingerprint import fingerprint
+from asset_pipeline.heavy_scorers import text_scorers
 from asset_pipeline.prompts import checks as prompts_checks
 from asset_pipeline.prompts.asset import prompts
 from asset_pipeline.prompts.asset_type import load_asset_types
@@ -53,7 +54,6 @@ from asset_pipeline.prompts.writing.text_model import TextModel, load_text_model
 from asset_pipeline.providers.diffusers import Diffusers
 from asset_pipeline.providers.packshot import Packshot
 from asset_pipeline.providers.scene import Scene
-from asset_pipeline.reading.words_on_products import WordsOnProducts
 from asset_pipeline.scorers.background_specks import BackgroundSpecks
 from asset_pipeline.scorers.background_uniformity import BackgroundUniformity
 from asset_pipeline.scorers.background_white import BackgroundWhite
@@ -73,8 +73,6 @@ from asset_pipeline.scorers.prompt_alignment import PromptAlignment
 from asset_pipeline.scorers.question_answering import question_answering
 from asset_pipeline.scorers.safety import Safety
 from asset_pipeline.scorers.sharpness import Sharpness
-from asset_pipeline.scorers.text_legibility import TextLegibility
-from asset_pipeline.scorers.text_orientation import TextOrientation
 from asset_pipeline.scores import checks as scores_checks
 from asset_pipeline.scores.asset import scores
 from asset_pipeline.scores.gates import Gates
@@ -195,7 +193,6 @@ def scorers(checkpoints: Checkpoints) -> list[Scorer]:
     """
     question_model = checkpoints.environ.get("ASSET_PIPELINE_QUESTION_MODEL")
     asking = partial(question_answering, checkpoints, question_model) if question_model else None
-    words = WordsOnProducts()
     return [
         FileCheck(),
         Dimensions(),
@@ -217,8 +214,7 @@ def scorers(checkpoints: Checkpoints) -> list[Scorer]:
         ProductFidelity(checkpoints),
         Faces(checkpoints),
         PromptAlignment(checkpoints),
-        TextLegibility(words),
-        TextOrientation(words),
+        *in_own_process(text_scorers),
         *(in_own_process(asking) if asking else ()),
     ]
 

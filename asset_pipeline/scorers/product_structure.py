@@ -33,9 +33,9 @@ class ProductStructure:
     Failure modes: the whole product is compared at about 190 pixels, so small print and typos are for the
     text scorer. Colour and large soft shades are left out on purpose. What is finer than a hundredth of the
     product is not seen. A product that was drawn anew, a garment in other folds or another camera height is
-    unlike its photograph and reads as such. A mask that leaves out a part reads as a missing part, and so does
-    one that leaves out the shadow at the foot which the photograph's cut-out keeps (3 of 24 products in
-    scenes, 0.17 to 0.44); strong blur lowers the value of finely textured products.
+    unlike its photograph and reads as such. A mask that leaves out a part reads as a missing part, and so
+    does one that leaves out the shadow at the foot which the photograph's cut-out keeps (3 of 24 products
+    in scenes, 0.17 to 0.44); strong blur lowers the value of finely textured products.
     """
 
     dimension = "product_structure"
