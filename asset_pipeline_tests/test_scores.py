@@ -28,6 +28,7 @@ from asset_pipeline.scorers.noise import Noise
 from asset_pipeline.scorers.sharpness import Sharpness
 from asset_pipeline.scores import judging
 from asset_pipeline.scores.judging import Measuring, measure_missing
+from asset_pipeline.scores.own_process import ending
 from asset_pipeline.scores.records import (
     JudgedScore,
     judge_candidates,
@@ -524,7 +525,8 @@ def test_no_scorer_writes_into_what_it_is_shown(scorer: Scorer) -> None:
     shown = Look(pixels.copy(), mask.copy(), lossless_webp(pixels), (SIDE, SIDE),
                  (ReferenceLook(pixels.copy(), mask.copy(), "a"),), prompt="a mug on sand")  # fmt: skip
     grey = shown.grey.copy()
-    scorer.measure(shown)
+    with ending([scorer]):
+        scorer.measure(shown)
     assert np.array_equal(shown.pixels, pixels)
     assert shown.mask is not None
     assert np.array_equal(shown.mask, mask)
