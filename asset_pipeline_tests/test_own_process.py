@@ -209,6 +209,19 @@ def test_it_ends_with_a_run_that_ends_without_ending_it(log: Path) -> None:
     assert gone(int(printed))
 
 
+def test_it_ends_with_a_run_that_ignores_being_told_to_end(log: Path) -> None:
+    run = program(
+        log,
+        """\
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(scorer.measure_reduced([3])[0].details['pid'])
+""",
+    )
+    printed, logged = run.communicate(timeout=60)
+    assert (run.returncode, logged) == (0, "")
+    assert gone(int(printed))
+
+
 @pytest.mark.parametrize("brightness", [3, HANGS], ids=["idle", "measuring"])
 def test_it_ends_with_a_run_that_is_killed(log: Path, brightness: int) -> None:
     wait = "threading.Event().wait()" if brightness == 3 else ""

@@ -259,6 +259,7 @@ def _serve(line: Connection) -> None:
     """The process: makes the scorers, then answers questions until nobody can ask any more."""
     os.dup2(2, 1)  # a program may read what the parent prints
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a parent that ignores it ends this one by it all the same
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(OSError):  # Linux alone has it: if memory is short, this goes before the run
         Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
