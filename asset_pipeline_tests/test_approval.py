@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from asset_pipeline.calibration.auditing import is_audited
 from asset_pipeline.calibration.guarantee import Guarantee
 from asset_pipeline.calibration.records import CALIBRATIONS
-from asset_pipeline.calibration.rules import Rules
+from asset_pipeline.calibration.settings import Settings
 from asset_pipeline.scores.records import Judged
 from asset_pipeline.selection.approval import Approving, How, approval
 from asset_pipeline.selection.choose import choose
@@ -35,8 +35,8 @@ FROZEN = Guarantee(asset_type="tile", state="frozen", words="frozen: quality fel
 
 
 def approving(guarantee: Guarantee | None = CALIBRATED, how: How = "auto", **asked: Any) -> Approving:
-    rules = {"default": Rules(**{"audit_share": 0.0, **asked})}
-    return Approving(how, {"tile": guarantee} if guarantee else {}, rules)
+    settings = {"default": Settings(**{"audit_share": 0.0, **asked})}
+    return Approving(how, {"tile": guarantee} if guarantee else {}, settings)
 
 
 def entry(quality: float | None = 0.5, **changed: Any) -> Entry:

@@ -44,7 +44,8 @@ from asset_pipeline.prompts.prompt import prompt_id_of
 from asset_pipeline.prompts.records import PROMPTS, load_prompts, prompts_from, record_prompts
 from asset_pipeline.scorers.file_rules import Dimensions, FileCheck
 from asset_pipeline.scores.judging import Measuring, measure_missing
-from asset_pipeline.scores.records import SCORES, judge_candidates, load_thresholds, record_scores
+from asset_pipeline.scores.records import SCORES, judge_candidates, record_scores
+from asset_pipeline.scores.requirements import load_requirements
 from asset_pipeline.scores.score import Expectation, Scorer
 from asset_pipeline.selection.records import SELECTION, choices_for, load_choices, record_choices
 from asset_pipeline.store.events import EventStream
@@ -199,7 +200,9 @@ def run_campaign(
         run_id=run_id,
         report=lambda _line: None,
     )
-    record_scores(store, campaign, judge_candidates(made, measured, load_thresholds(data)), run_id=run_id)
+    record_scores(
+        store, campaign, judge_candidates(made, measured, load_requirements(data).thresholds), run_id=run_id
+    )
     select(store, data, campaign)
     if campaign == SPRING:
         for choice in load_choices(store, campaign):

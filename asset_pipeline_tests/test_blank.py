@@ -17,12 +17,12 @@ from PIL import Image, ImageDraw
 from asset_pipeline.pictures.decode import decode
 from asset_pipeline.sample.scenes import Place, place
 from asset_pipeline.scorers.blank import Blank
-from asset_pipeline.scores.records import load_thresholds
+from asset_pipeline.scores.requirements import load_requirements
 from asset_pipeline.scores.score import Look, Pixels, Score
 
 DATA = Path(__file__).parent.parent / "data"
 SIDE = 1024
-LEAST = {name: rules["blank"] for name, rules in load_thresholds(DATA).items()}
+LEAST = {name: rules["blank"] for name, rules in load_requirements(DATA).thresholds.items()}
 """What the project asks of each asset type."""
 
 

@@ -14,9 +14,9 @@ from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.definitions import code_versions, scorers
 from asset_pipeline.errors import InvalidFile
 from asset_pipeline.pictures.encode import lossless_webp
+from asset_pipeline.scores.business_rules import BusinessRules, Rule
 from asset_pipeline.scores.records import JudgedScore, judge_scores, summed_up
 from asset_pipeline.scores.requirements import Requirements, load_requirements, measures
-from asset_pipeline.scores.rules import BusinessRules, Rule
 from asset_pipeline.scores.score import DetailedScorer, Look, ReferenceLook, Score
 from asset_pipeline.scores.verdict import Threshold
 from asset_pipeline_tests.small_project import write_project

@@ -33,7 +33,7 @@ from asset_pipeline.calibration.records import (
 )
 from asset_pipeline.calibration.renewal import Sample, counted_since, renewed
 from asset_pipeline.calibration.report import calibration_report
-from asset_pipeline.calibration.rules import Rules, load_rules, rules_of
+from asset_pipeline.calibration.settings import Settings, load_settings, settings_of
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.records import CANDIDATES
 from asset_pipeline.candidates.request import ImageRequest
@@ -42,7 +42,8 @@ from asset_pipeline.decisions.records import decide
 from asset_pipeline.errors import InvalidFile, NotFound
 from asset_pipeline.pictures.encode import lossless_webp
 from asset_pipeline.scores.judging import Measuring, measure_missing
-from asset_pipeline.scores.records import Judged, judge_candidates, load_thresholds, record_scores
+from asset_pipeline.scores.records import Judged, judge_candidates, record_scores
+from asset_pipeline.scores.requirements import load_requirements
 from asset_pipeline.scores.score import Expectation, Look, Measured, Scorer
 from asset_pipeline.selection.records import choices_for
 from asset_pipeline.store.events import Event
@@ -50,7 +51,7 @@ from asset_pipeline.store.store import Store
 from asset_pipeline_tests.small_project import CAMPAIGN, write_project
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-RULES = Rules()
+SETTINGS = Settings()
 SCALE = 128
 
 
@@ -234,8 +235,8 @@ def decided(count: int, *, rejected: int = 0, first: int = 0) -> list[Decided]:
     ]
 
 
-def sample(usable: list[Decided], rules: Rules = RULES, since: datetime | None = None) -> Sample:
-    return Sample("tile", usable, rules, since)
+def sample(usable: list[Decided], settings: Settings = SETTINGS, since: datetime | None = None) -> Sample:
+    return Sample("tile", usable, settings, since)
 
 
 def acceptance(at: datetime, since: datetime | None = None) -> Event[Acceptance]:
@@ -290,7 +291,7 @@ def test_other_thresholds_another_scorer_or_another_promise_make_it_anew() -> No
     first = renewed(None, sample(usable), (), None, LATER)
     other = [judged_otherwise(each, rules_sha256="other") for each in usable]
     versions = [judged_otherwise(each, versions={"brightness": "2"}) for each in usable]
-    stricter = Rules(alpha=0.04)
+    stricter = Settings(alpha=0.04)
     for now in (sample(other), sample(versions), sample(usable, stricter), sample([])):
         assert renewed(first, now, (), None, MUCH_LATER).made_at != first.made_at
     assert renewed(first, sample([]), (), None, MUCH_LATER).state == "uncalibrated"
@@ -380,17 +381,17 @@ def test_what_fails_a_gate_or_was_measured_by_another_scorer_is_left_out_and_sai
 
 def test_an_asset_types_block_says_only_what_differs_from_default(tmp_path: Path) -> None:
     (tmp_path / "calibration.yaml").write_text("default: {alpha: 0.04, delta: 0.2}\ntile: {delta: 0.1}\n")
-    rules = load_rules(tmp_path)
-    assert (rules_of("tile", rules).alpha, rules_of("tile", rules).delta) == (0.04, 0.1)
-    assert (rules_of("hero", rules).alpha, rules_of("hero", rules).delta) == (0.04, 0.2)
+    settings = load_settings(tmp_path)
+    assert (settings_of("tile", settings).alpha, settings_of("tile", settings).delta) == (0.04, 0.1)
+    assert (settings_of("hero", settings).alpha, settings_of("hero", settings).delta) == (0.04, 0.2)
 
 
 def test_without_a_file_what_ships_holds_and_a_slip_is_an_error_with_its_line(tmp_path: Path) -> None:
-    shipped = load_rules(Path(__file__).parent.parent / "data")
-    assert rules_of("anything", load_rules(tmp_path)) == rules_of("anything", shipped)
+    shipped = load_settings(Path(__file__).parent.parent / "data")
+    assert settings_of("anything", load_settings(tmp_path)) == settings_of("anything", shipped)
     (tmp_path / "calibration.yaml").write_text("default:\n  alfa: 0.04\n")
     with pytest.raises(InvalidFile, match=r"calibration.yaml:2.*did you mean alpha"):
-        load_rules(tmp_path)
+        load_settings(tmp_path)
 
 
 # With a store
@@ -457,7 +458,9 @@ def score_pictures(
 def measure(store: Store, data: Path, campaign: str, made: list[Candidate], scorer: Scorer) -> None:
     measuring = Measuring(store, [scorer], lambda _: Expectation())
     scores, _ = measure_missing(measuring, campaign, made, run_id="r", report=lambda _: None)
-    record_scores(store, campaign, judge_candidates(made, scores, load_thresholds(data)), run_id="r")
+    record_scores(
+        store, campaign, judge_candidates(made, scores, load_requirements(data).thresholds), run_id="r"
+    )
 
 
 def decide_about(

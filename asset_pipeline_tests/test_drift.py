@@ -16,12 +16,12 @@ from asset_pipeline.calibration.decided import Decided
 from asset_pipeline.calibration.drift import KEPT, kept, population_stability_index, shift, shifts
 from asset_pipeline.calibration.golden import changed_scores, golden_set
 from asset_pipeline.calibration.guarantee import Guarantee
-from asset_pipeline.calibration.rules import Rules
+from asset_pipeline.calibration.settings import Settings
 from asset_pipeline.calibration.watch import Case, recent_values
 from asset_pipeline.scores.score import Score
 from asset_pipeline_tests.test_calibration import LATER, NOON, decided, picture
 
-RULES = Rules()
+RULES = Settings()
 RANDOM = np.random.default_rng(3)
 
 
@@ -66,7 +66,7 @@ def test_small_samples_need_a_larger_index_for_an_alarm() -> None:
     assert large.psi_alarm == 0.2
 
 
-def replace_rules(**changed: float) -> Rules:
+def replace_rules(**changed: float) -> Settings:
     return RULES.model_copy(update=changed)
 
 

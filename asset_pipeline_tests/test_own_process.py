@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from asset_pipeline.candidates.candidate import Candidate
-from asset_pipeline.candidates.request import ImageRequest
 from asset_pipeline.pictures.encode import lossless_webp
 from asset_pipeline.scorers.sharpness import Sharpness
 from asset_pipeline.scores.judging import Measuring, measure_missing
@@ -33,6 +32,7 @@ from asset_pipeline_tests.faulty_scorers import (
     PRINTS,
     Faulty,
 )
+from asset_pipeline_tests.made_candidates import made_candidate
 
 IMPORTS = """\
 import os, signal, sys, threading
@@ -291,23 +291,7 @@ def test_it_works_in_a_step_that_a_forkserver_started(log: Path) -> None:
 
 
 def candidate(store: Store, brightness: int) -> Candidate:
-    request = ImageRequest(prompt="a", width=64, height=64, seed=brightness, profile_fingerprint="x")
-    return Candidate(
-        candidate_id=request.candidate_id,
-        prompt_id="p",
-        prompt_fact_sha256="f",
-        sku="SKU",
-        asset_type="tile",
-        locale="en-GB",
-        position=0,
-        profile="drawing",
-        provider="drawing",
-        provider_version="1",
-        request=request,
-        state="made",
-        attempt=1,
-        image_sha256=store.images.put(lossless_webp(picture(brightness)), "webp"),
-    )
+    return made_candidate(store.images.put(lossless_webp(picture(brightness)), "webp"), seed=brightness)
 
 
 def measure(store: Store, candidates: list[Candidate], *scorers: Scorer) -> tuple[list[Score], int]:

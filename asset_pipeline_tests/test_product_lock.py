@@ -14,7 +14,7 @@ from asset_pipeline.pictures.decode import decode
 from asset_pipeline.pictures.encode import lossless_webp
 from asset_pipeline.pictures.in_scene import LOCKED_LEVELS
 from asset_pipeline.scorers.product_lock import ProductLock
-from asset_pipeline.scores.records import load_thresholds
+from asset_pipeline.scores.requirements import load_requirements
 from asset_pipeline.scores.score import Look, Measured, ReferenceLook
 from asset_pipeline.scores.verdict import judge
 from asset_pipeline_tests.test_scene import BOX, DATA, SIDE, asked, made
@@ -139,6 +139,6 @@ def test_a_placement_that_is_none_is_a_reason(honest: Look, changes: dict[str, A
 
 
 def test_the_shipped_threshold_is_the_promise() -> None:
-    threshold = load_thresholds(DATA)["lifestyle_scene"]["product_lock"]
+    threshold = load_requirements(DATA).thresholds["lifestyle_scene"]["product_lock"]
     assert (threshold.min, threshold.max, threshold.level) == (None, LOCKED_LEVELS, "block")
     assert not judge([], {"product_lock": threshold}).passes

@@ -23,7 +23,6 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from asset_pipeline.candidates.candidate import Candidate
-from asset_pipeline.candidates.request import ImageRequest
 from asset_pipeline.checkpoints.checkpoint import describe_folder
 from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.pictures.encode import lossless_webp
@@ -35,6 +34,7 @@ from asset_pipeline.scores.records import judge_candidates, summed_up
 from asset_pipeline.scores.score import Expectation, Look, ModelScorer, Pixels, Score, Scorer
 from asset_pipeline.scores.verdict import Threshold
 from asset_pipeline.store.store import Store
+from asset_pipeline_tests.made_candidates import made_candidate
 
 NAME = "sample-clip"
 PROMPT = "a red mug on sand, light from the left"
@@ -285,23 +285,8 @@ def test_a_picture_without_a_prompt_has_no_value(data: Path) -> None:
 
 
 def candidate(store: Store, seed: int) -> Candidate:
-    request = ImageRequest(prompt=PROMPT, width=64, height=64, seed=seed, profile_fingerprint="x")
-    return Candidate(
-        candidate_id=request.candidate_id,
-        prompt_id="p",
-        prompt_fact_sha256="f",
-        sku="SKU",
-        asset_type="tile",
-        locale="en-GB",
-        position=0,
-        profile="drawing",
-        provider="drawing",
-        provider_version="1",
-        request=request,
-        state="made",
-        attempt=1,
-        image_sha256=store.images.put(lossless_webp(picture(seed, 64, 64)), "webp"),
-    )
+    image = store.images.put(lossless_webp(picture(seed, 64, 64)), "webp")
+    return made_candidate(image, seed=seed, prompt=PROMPT)
 
 
 def measure(store: Store, candidates: list[Candidate], *scorers: Scorer) -> tuple[list[Score], int]:

@@ -15,8 +15,6 @@ import torch
 from PIL import Image
 
 from asset_pipeline import definitions
-from asset_pipeline.candidates.candidate import Candidate
-from asset_pipeline.candidates.request import ImageRequest
 from asset_pipeline.checkpoints.checkpoint import read_checkpoint
 from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.scorers.question_answering import (
@@ -27,9 +25,11 @@ from asset_pipeline.scorers.question_answering import (
     question_answering,
 )
 from asset_pipeline.scores.own_process import InOwnProcess, in_own_process
-from asset_pipeline.scores.records import judge_candidates, load_thresholds, summed_up
+from asset_pipeline.scores.records import judge_candidates, summed_up
+from asset_pipeline.scores.requirements import load_requirements
 from asset_pipeline.scores.score import Look, ModelScorer, Pixels
 from asset_pipeline.scores.verdict import Threshold
+from asset_pipeline_tests.made_candidates import made_candidate
 from asset_pipeline_tests.tiny_models import BYTES, describe, transformers, write_model
 
 ROOT = Path(__file__).parent.parent
@@ -393,23 +393,7 @@ def test_it_is_measured_only_where_a_model_is_named() -> None:
 
 
 def test_a_threshold_on_it_is_never_passed_where_no_model_is_named() -> None:
-    request = ImageRequest(prompt=PROMPT, width=64, height=64, seed=1, profile_fingerprint="x")
-    made = Candidate(
-        candidate_id=request.candidate_id,
-        prompt_id="p",
-        prompt_fact_sha256="f",
-        sku="SKU",
-        asset_type="tile",
-        locale="en-GB",
-        position=0,
-        profile="drawing",
-        provider="drawing",
-        provider_version="1",
-        request=request,
-        state="made",
-        attempt=1,
-        image_sha256="0",
-    )
+    made = made_candidate("0", prompt=PROMPT)
     judged = judge_candidates([made], [], {"default": {"question_answering": Threshold(min=0)}})
     assert [(each.verdict, each.reason) for each in judged] == [("missing", "no scorer measures it")]
     assert not summed_up(judged).passes
@@ -418,7 +402,9 @@ def test_a_threshold_on_it_is_never_passed_where_no_model_is_named() -> None:
 def test_the_model_that_ships_described_may_be_used_for_business() -> None:
     described = read_checkpoint(ROOT / "data", "qwen3-vl-2b")
     assert (described.license, described.is_on_hub) == ("Apache-2.0", True)
-    assert not any("question_answering" in rules for rules in load_thresholds(ROOT / "data").values())
+    assert not any(
+        "question_answering" in rules for rules in load_requirements(ROOT / "data").thresholds.values()
+    )
 
 
 def test_naming_it_does_not_import_torch() -> None:

@@ -13,7 +13,7 @@ from asset_pipeline.reading.reader import Reader
 from asset_pipeline.reading.words_on_products import WordsOnProducts
 from asset_pipeline.scorers.text_legibility import TextLegibility
 from asset_pipeline.scorers.text_orientation import TextOrientation
-from asset_pipeline.scores.records import load_thresholds
+from asset_pipeline.scores.requirements import load_requirements
 from asset_pipeline.scores.score import Expectation, Look, Measured, ModelScorer, Pixels, ReferenceLook
 from asset_pipeline_tests.labelled_products import Labelled, Turned, labelled, seen, turned_to
 
@@ -66,7 +66,7 @@ def both(seen_as: Look) -> tuple[Measured, Measured]:
 
 
 def passes(measured: Measured, scorer: ModelScorer) -> bool:
-    threshold = load_thresholds(DATA)["default"][scorer.dimension]
+    threshold = load_requirements(DATA).thresholds["default"][scorer.dimension]
     return measured.value is not None and measured.value >= (threshold.min or 0)
 
 
@@ -284,7 +284,7 @@ def test_pictures_too_small_to_carry_words_get_a_reason_or_nothing_right(
 
 
 def test_an_upside_down_label_blocks_and_a_typo_warns() -> None:
-    thresholds = load_thresholds(DATA)["default"]
+    thresholds = load_requirements(DATA).thresholds["default"]
     assert (thresholds["text_orientation"].level, thresholds["text_legibility"].level) == ("block", "warn")
     assert passes(ORIENTATION.measure(look(pack(*ALPINE), ALPINE)), ORIENTATION)
     assert not passes(LEGIBILITY.measure(look(pack("ALPNIE", "Spring water"), ALPINE)), LEGIBILITY)

@@ -16,7 +16,7 @@ from PIL import Image
 from asset_pipeline.pictures.decode import decode
 from asset_pipeline.scorers import safety
 from asset_pipeline.scorers.safety import WEIGHTS, Safety
-from asset_pipeline.scores.records import load_thresholds
+from asset_pipeline.scores.requirements import load_requirements
 from asset_pipeline.scores.score import Look, ModelScorer, Pixels
 
 DATA = Path(__file__).parent.parent / "data"
@@ -62,7 +62,7 @@ def test_no_photograph_of_the_sample_catalog_is_called_unsafe() -> None:
     values = {path.name: value(decode(path.read_bytes()).pixels, scorer) for path in paths}
     worst = max(values, key=lambda name: values[name])
     assert sorted(values.values())[len(values) // 2] < 0.01
-    for rules in load_thresholds(DATA).values():
+    for rules in load_requirements(DATA).thresholds.values():
         rule = rules["safety"]
         assert (rule.max, rule.level) == (0.5, "block")
         assert values[worst] < 0.5, worst

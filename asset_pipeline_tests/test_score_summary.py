@@ -11,7 +11,6 @@ from asset_pipeline.campaign.metadata import shown
 from asset_pipeline.campaign.partitions import campaigns
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.records import CANDIDATES
-from asset_pipeline.candidates.request import ImageRequest
 from asset_pipeline.pictures.encode import lossless_webp
 from asset_pipeline.scores.checks import the_pass_rate_is_usual, what_blocks_is_measured
 from asset_pipeline.scores.records import JudgedScore, judge_candidates, record_scores
@@ -19,6 +18,7 @@ from asset_pipeline.scores.score import Score
 from asset_pipeline.scores.summary import PLOTTED, describe_scores, tallies
 from asset_pipeline.scores.verdict import Threshold
 from asset_pipeline.store.store import Store
+from asset_pipeline_tests.made_candidates import made_candidate
 
 THRESHOLDS = {
     "default": {"sharpness": Threshold(max=0.5), "exposure": Threshold(max=0.1, level="warn")},
@@ -37,23 +37,10 @@ def store(tmp_path: Path) -> Store:
 
 
 def candidate(store: Store, number: int, asset_type: str = "tile") -> Candidate:
-    request = ImageRequest(prompt="a", width=64, height=64, seed=number, profile_fingerprint="x")
     pixels = np.full((64, 64, 3), 40 + number, np.uint8)
-    return Candidate(
-        candidate_id=f"c{number:02d}",
-        prompt_id="p",
-        prompt_fact_sha256="f",
-        sku=f"SKU-{number}",
-        asset_type=asset_type,
-        locale="en-GB",
-        position=0,
-        profile="drawing",
-        provider="drawing",
-        provider_version="1",
-        request=request,
-        state="made",
-        attempt=1,
-        image_sha256=store.images.put(lossless_webp(pixels), "webp"),
+    image = store.images.put(lossless_webp(pixels), "webp")
+    return made_candidate(
+        image, seed=number, candidate_id=f"c{number:02d}", sku=f"SKU-{number}", asset_type=asset_type
     )
 
 

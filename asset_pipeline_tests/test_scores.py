@@ -32,13 +32,14 @@ from asset_pipeline.scores.own_process import ending
 from asset_pipeline.scores.records import (
     JudgedScore,
     judge_candidates,
-    load_thresholds,
     scores_sha256,
     summed_up,
 )
+from asset_pipeline.scores.requirements import load_requirements
 from asset_pipeline.scores.score import Expectation, Look, Measured, Pixels, ReferenceLook, Score, Scorer
 from asset_pipeline.scores.verdict import Threshold
 from asset_pipeline.store.store import Store
+from asset_pipeline_tests.made_candidates import made_candidate
 
 DATA = Path(__file__).parent.parent / "data"
 STRICT = {"default": {"brightness": Threshold(min=100)}}
@@ -74,23 +75,7 @@ def store(tmp_path: Path) -> Store:
 
 def candidate(store: Store, level: int, asset_type: str = "tile") -> Candidate:
     image = store.images.put(lossless_webp(np.full((64, 64, 3), level, np.uint8)), "webp")
-    request = ImageRequest(prompt="a", width=64, height=64, seed=level, profile_fingerprint="x")
-    return Candidate(
-        candidate_id=request.candidate_id,
-        prompt_id="p",
-        prompt_fact_sha256="f",
-        sku="SKU",
-        asset_type=asset_type,
-        locale="en-GB",
-        position=0,
-        profile="drawing",
-        provider="drawing",
-        provider_version="1",
-        request=request,
-        state="made",
-        attempt=1,
-        image_sha256=image,
-    )
+    return made_candidate(image, seed=level, asset_type=asset_type)
 
 
 def measure(store: Store, candidates: list[Candidate], *scorers: Brightness) -> tuple[list[Score], int]:
@@ -254,7 +239,7 @@ def test_the_hash_over_scores_does_not_depend_on_their_order(store: Store) -> No
 def test_thresholds_without_a_default_are_refused(tmp_path: Path) -> None:
     (tmp_path / "thresholds.yaml").write_text("tile: {brightness: {min: 1}}\n")
     with pytest.raises(InvalidFile, match="default"):
-        load_thresholds(tmp_path)
+        load_requirements(tmp_path)
 
 
 # ---------------------------------------------------------------------------------- many pictures in one run

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from asset_pipeline.calibration.rules import Rules
+from asset_pipeline.calibration.settings import Settings
 from asset_pipeline.campaign.brief import Campaign, Quotas
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.request import ImageRequest
@@ -388,7 +388,7 @@ def test_chance_sends_what_a_gate_rejected_to_a_person_where_none_decides() -> N
     def asked(how: How, share: float, **more: Any) -> bool:
         pictures = [Entry(candidate(1), "fact", judged(passes=False), **more)]
         (choice,) = choose(
-            pictures, keep=1, approving=Approving(how, rules={"default": Rules(audit_share=share)})
+            pictures, keep=1, approving=Approving(how, settings={"default": Settings(audit_share=share)})
         )
         return choice.is_audited
 

@@ -18,7 +18,7 @@ from asset_pipeline.calibration.guarantee import Guarantee
 from asset_pipeline.calibration.learn_then_test import Learned
 from asset_pipeline.calibration.records import load_acceptance, load_guarantees, load_pictures
 from asset_pipeline.calibration.renewal import Sample, counted_since, learn_from, renewed
-from asset_pipeline.calibration.rules import Rules, load_rules, rules_of
+from asset_pipeline.calibration.settings import Settings, load_settings, settings_of
 from asset_pipeline.calibration.watch import Case, Watch, watch_over
 from asset_pipeline.catalog.records import load_products
 from asset_pipeline.decisions.records import load_decisions
@@ -34,7 +34,7 @@ class Assessment:
     """All there is to say of one asset type."""
 
     asset_type: str
-    rules: Rules
+    settings: Settings
     guarantee: Guarantee
     pictures: tuple[ScoredPicture, ...]
     decided: tuple[Decided, ...]
@@ -84,7 +84,7 @@ def assess(store: Store, data: Path, scorers: Sequence[Scorer], now: datetime) -
         InvalidFile: a file is wrong.
     """
     pictures = load_pictures(store, data, scorers)
-    previous, rules = load_guarantees(store), load_rules(data)
+    previous, settings = load_guarantees(store), load_settings(data)
     decisions = {
         name: load_decisions(store, name) for name in sorted({each.campaign_id for each in pictures})
     }
@@ -94,7 +94,7 @@ def assess(store: Store, data: Path, scorers: Sequence[Scorer], now: datetime) -
         _assess(
             Case(
                 name,
-                rules_of(name, rules),
+                settings_of(name, settings),
                 tuple(each for each in pictures if each.asset_type == name),
                 tuple(decided.get(name, ())),
                 previous.get(name),
@@ -110,11 +110,11 @@ def assess(store: Store, data: Path, scorers: Sequence[Scorer], now: datetime) -
 def _assess(case: Case, measuring: Measuring, now: datetime) -> Assessment:
     since = counted_since(case.previous, case.acceptance)
     usable = tuple(each for each in case.decided if why_not(each, since) is None)
-    sample = Sample(case.asset_type, usable, case.rules, since)
+    sample = Sample(case.asset_type, usable, case.settings, since)
     watch = watch_over(case, measuring)
     return Assessment(
         asset_type=case.asset_type,
-        rules=case.rules,
+        settings=case.settings,
         guarantee=renewed(case.previous, sample, watch.alarms, case.acceptance, now),
         pictures=case.pictures,
         decided=case.decided,

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2, ks_2samp
 
-from asset_pipeline.calibration.rules import Rules
+from asset_pipeline.calibration.settings import Settings
 
 TENTHS = 10
 BY_CHANCE = 0.001
@@ -66,7 +66,7 @@ def population_stability_index(reference: Sequence[float], recent: Sequence[floa
 
 
 def shift(
-    name: str, reference: Sequence[float], recent: Sequence[float], decided: int, rules: Rules
+    name: str, reference: Sequence[float], recent: Sequence[float], decided: int, settings: Settings
 ) -> Shift | None:
     """Compare a value's distributions; none where there are too few new pictures, or nothing to compare with.
 
@@ -75,18 +75,18 @@ def shift(
         reference: its values in the decided pictures, or those that were kept of them.
         recent: its values in the new pictures.
         decided: how many decided pictures there were.
-        rules: what is an alarm.
+        settings: what is an alarm.
     """
-    if len(recent) < rules.fewest_compared or not reference:
+    if len(recent) < settings.fewest_compared or not reference:
         return None
     psi, freedom = population_stability_index(reference, recent)
     chance = float(chi2.ppf(1 - BY_CHANCE, freedom)) * (1 / decided + 1 / len(recent))
-    alarm = max(rules.psi, chance)
+    alarm = max(settings.psi, chance)
     p_value = float(ks_2samp(reference, recent, method="asymp").pvalue)
     new, alarms = f"{name} of {len(recent)} new pictures", []
     if psi > alarm:
         alarms.append(f"{new} lies far from that of the decided ones (PSI {psi:.2f}, above {alarm:.2f})")
-    if p_value < rules.ks_p:
+    if p_value < settings.ks_p:
         alarms.append(
             f"{new} is not distributed as in the decided ones (Kolmogorov-Smirnov, p = {p_value:.1g})"
         )
@@ -97,10 +97,12 @@ def shifts(
     reference: Mapping[str, Sequence[float]],
     recent: Mapping[str, Sequence[float]],
     decided: int,
-    rules: Rules,
+    settings: Settings,
 ) -> list[Shift]:
     """Compare every value that the reference has, in its order."""
-    found = (shift(name, values, recent.get(name, ()), decided, rules) for name, values in reference.items())
+    found = (
+        shift(name, values, recent.get(name, ()), decided, settings) for name, values in reference.items()
+    )
     return [each for each in found if each is not None]
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from asset_pipeline.calibration.rules import Rules
+from asset_pipeline.calibration.settings import Settings
 from asset_pipeline.scores.records import Judged
 
 
@@ -47,17 +47,17 @@ class Guarantee(BaseModel):
     reasons: tuple[str, ...] = ()
     """Why it is frozen, each alarm a sentence."""
 
-    def objection(self, judged: Judged, rules: Rules) -> str | None:
+    def objection(self, judged: Judged, settings: Settings) -> str | None:
         """Why it does not answer for an image with these scores; none if it does.
 
         Args:
             judged: the image's scores as they are recorded.
-            rules: what ``data/calibration.yaml`` asks of the asset type now.
+            settings: what ``data/calibration.yaml`` asks of the asset type now.
         """
         if self.state != "calibrated" or self.least_quality is None:
             return self.words
         again = "materialise calibration to calibrate anew"
-        if (self.alpha, self.delta) != (rules.alpha, rules.delta):
+        if (self.alpha, self.delta) != (settings.alpha, settings.delta):
             return f"uncalibrated: data/calibration.yaml asks for another promise since; {again}"
         if judged.rules_sha256 not in self.rules_sha256:
             return f"uncalibrated: judged by other thresholds or rules than the decided pictures; {again}"

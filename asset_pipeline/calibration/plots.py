@@ -71,11 +71,11 @@ def _drawn(draw: Callable[[Axes, Assessment], None], assessment: Assessment, kin
 
 
 def _promise(axes: Axes, assessment: Assessment) -> None:
-    steps, rules = assessment.learned.steps, assessment.rules
+    steps, settings = assessment.learned.steps, assessment.settings
     least = [step.least_quality for step in steps]
     axes.plot(least, [step.errors / step.accepted for step in steps], "o-", ms=3, label="people rejected")
-    axes.plot(least, [step.upper for step in steps], "--", label=f"at most, with {1 - rules.delta:.0%}")
-    axes.axhline(rules.alpha, color="tab:red", lw=1, label=f"promised, {rules.alpha:.0%}")
+    axes.plot(least, [step.upper for step in steps], "--", label=f"at most, with {1 - settings.delta:.0%}")
+    axes.axhline(settings.alpha, color="tab:red", lw=1, label=f"promised, {settings.alpha:.0%}")
     if assessment.guarantee.least_quality is not None:
         axes.axvline(assessment.guarantee.least_quality, color="tab:green", lw=1, label="calibrated quality")
     axes.invert_xaxis()

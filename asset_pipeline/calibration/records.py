@@ -13,6 +13,7 @@ from asset_pipeline.campaign.brief import Campaign, load_campaign
 from asset_pipeline.candidates.records import load_candidates
 from asset_pipeline.catalog.records import load_products
 from asset_pipeline.errors import NotFound, PipelineError
+from asset_pipeline.scores.business_rules import PREFIX, BusinessRules, Rule
 from asset_pipeline.scores.records import (
     MEASUREMENTS,
     SCORES,
@@ -24,7 +25,6 @@ from asset_pipeline.scores.records import (
     thresholds_of,
 )
 from asset_pipeline.scores.requirements import Requirements, load_requirements
-from asset_pipeline.scores.rules import PREFIX, BusinessRules, Rule
 from asset_pipeline.scores.score import Score, Scorer
 from asset_pipeline.store.events import Event
 from asset_pipeline.store.store import Store

@@ -15,7 +15,7 @@ from asset_pipeline.calibration.decided import Decided
 from asset_pipeline.calibration.drift import kept
 from asset_pipeline.calibration.guarantee import Guarantee, promise
 from asset_pipeline.calibration.learn_then_test import Learned, fewest_accepted, learn
-from asset_pipeline.calibration.rules import Rules
+from asset_pipeline.calibration.settings import Settings
 from asset_pipeline.store.events import Event
 
 QUALITY = "quality"
@@ -29,7 +29,7 @@ class Sample:
 
     asset_type: str
     usable: Sequence[Decided]
-    rules: Rules
+    settings: Settings
     since: datetime | None = None
 
 
@@ -100,7 +100,7 @@ def _waiting(previous: Guarantee, count: int) -> Guarantee:
 
 def _still_applies(previous: Guarantee, sample: Sample) -> bool:
     """Whether its promise, thresholds, rules and scorers are those of now."""
-    if (previous.alpha, previous.delta) != (sample.rules.alpha, sample.rules.delta):
+    if (previous.alpha, previous.delta) != (sample.settings.alpha, sample.settings.delta):
         return False
     if previous.decisions_since != sample.since:
         return False
@@ -120,7 +120,7 @@ def _judged_by(usable: Sequence[Decided]) -> tuple[tuple[str, ...], dict[str, st
 
 
 def _attempt(sample: Sample, now: datetime) -> Guarantee:
-    usable, alpha, delta = sample.usable, sample.rules.alpha, sample.rules.delta
+    usable, alpha, delta = sample.usable, sample.settings.alpha, sample.settings.delta
     learned = learn_from(sample)
     judged_by, versions = _judged_by(usable)
     enough = len(usable) >= fewest_accepted(alpha, delta)
@@ -160,8 +160,8 @@ def learn_from(sample: Sample) -> Learned:
     return learn(
         [each.quality for each in sample.usable],
         [each.is_rejected for each in sample.usable],
-        alpha=sample.rules.alpha,
-        delta=sample.rules.delta,
+        alpha=sample.settings.alpha,
+        delta=sample.settings.delta,
     )
 
 

@@ -111,7 +111,7 @@ def _audits(each: Assessment) -> tuple[str, ...]:
         str(len(watch.audits)),
         str(sum(audit.is_rejected for audit in watch.audits)),
         f"{watch.sums[-1]:.2f}" if watch.sums else "",
-        f"{each.rules.cusum:g}",
+        f"{each.settings.cusum:g}",
         str(watch.measured_again),
         str(len(refused)),
         str(sum(not decided.is_rejected for decided in refused)),

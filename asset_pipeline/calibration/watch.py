@@ -10,7 +10,7 @@ from asset_pipeline.calibration.drift import Shift, shifts
 from asset_pipeline.calibration.golden import changed_scores, golden_set
 from asset_pipeline.calibration.guarantee import Guarantee
 from asset_pipeline.calibration.renewal import QUALITY
-from asset_pipeline.calibration.rules import Rules
+from asset_pipeline.calibration.settings import Settings
 from asset_pipeline.scores.judging import Measuring, measure_again
 from asset_pipeline.store.events import Event
 
@@ -20,7 +20,7 @@ class Case:
     """What there is to be assessed of one asset type."""
 
     asset_type: str
-    rules: Rules
+    settings: Settings
     pictures: tuple[ScoredPicture, ...]
     decided: tuple[Decided, ...]
     previous: Guarantee | None
@@ -45,16 +45,16 @@ def watch_over(case: Case, measuring: Measuring) -> Watch:
     guarantee = case.previous
     if guarantee is None or guarantee.state != "calibrated" or guarantee.made_at is None:
         return Watch()
-    moved = shifts(guarantee.reference, recent_values(case, guarantee), guarantee.decisions, case.rules)
+    moved = shifts(guarantee.reference, recent_values(case, guarantee), guarantee.decisions, case.settings)
     audits = audits_since(case, guarantee)
-    running = sums([each.is_rejected for each in audits], case.rules.alpha)
+    running = sums([each.is_rejected for each in audits], case.settings.alpha)
     again, changed = _measured_again(case, guarantee, measuring)
     alarms = [alarm for each in moved for alarm in each.alarms]
-    if running and max(running) >= case.rules.cusum:
+    if running and max(running) >= case.settings.cusum:
         rejected = sum(each.is_rejected for each in audits)
         alarms.append(
             f"people rejected {rejected} of {len(audits)} pictures that scores let pass, more than promised"
-            f" (CUSUM {max(running):.1f}, from {case.rules.cusum:g} on an alarm)"
+            f" (CUSUM {max(running):.1f}, from {case.settings.cusum:g} on an alarm)"
         )
     return Watch(tuple(moved), tuple(audits), tuple(running), again, (*alarms, *changed))
 
@@ -68,10 +68,10 @@ def audits_since(case: Case, guarantee: Guarantee) -> list[Decided]:
         and each.at > guarantee.made_at
         and not each.picture.outdated
         and each.picture.judged.passes
-        and guarantee.objection(each.picture.judged, case.rules) is None
+        and guarantee.objection(each.picture.judged, case.settings) is None
         and (
             each.picture.approval == "human"
-            or is_audited(each.picture.candidate.candidate_id, case.rules.audit_share)
+            or is_audited(each.picture.candidate.candidate_id, case.settings.audit_share)
         )
     ]
 
@@ -95,7 +95,7 @@ def recent_values(case: Case, guarantee: Guarantee) -> dict[str, list[float]]:
         and each.candidate.image_sha256 not in known
     ]
     newest = sorted(new, key=_newest_first)
-    compared = newest[: case.rules.most_compared]
+    compared = newest[: case.settings.most_compared]
     names = {name for each in compared for name in each.values}
     return {QUALITY: [each.judged.quality for each in compared if each.judged.quality is not None]} | {
         name: [each.values[name] for each in compared if name in each.values] for name in names
@@ -108,12 +108,12 @@ def _measured_again(case: Case, guarantee: Guarantee, measuring: Measuring) -> t
         each for each in case.decided
         if not each.picture.outdated and measuring.store.images.has(each.picture.candidate.image_sha256 or "")
     ]  # fmt: skip
-    golden = golden_set(here, guarantee, case.rules.golden)
+    golden = golden_set(here, guarantee, case.settings.golden)
     judged = [scorer for scorer in measuring.scorers if scorer.dimension in guarantee.reference]
     again = measure_again(
         Measuring(measuring.store, judged, measuring.expected), [each.candidate for each in golden]
     )
-    return len(golden), list(changed_scores(golden, again, case.rules.golden_difference).values())
+    return len(golden), list(changed_scores(golden, again, case.settings.golden_difference).values())
 
 
 def _newest_first(picture: ScoredPicture) -> tuple[float, str]:

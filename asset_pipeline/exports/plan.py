@@ -1,6 +1,5 @@
 """Which files an export consists of, before any is made."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -83,11 +82,6 @@ def plan_files(
             for name, channel in shapes.items()
         ]
     return planned
-
-
-def files_by_channel(planned: Sequence[PlannedFile]) -> dict[str, int]:
-    """How many files each channel would get; ``original`` among them."""
-    return dict(Counter(file.channel_name for file in planned))
 
 
 def waiting(choices: Sequence[Choice]) -> int:

@@ -89,7 +89,6 @@ _WALNUT = Material("#7a4e2f", "wood", "veined wood")
 _STEEL = Material("#c9ccd0", "brushed metal")
 _CHROME = Material("#d3d6da", "metal")
 _BRASS = Material("#d8b26a", "metal")
-_BLACK = Material("#1f1f21", "satin")
 
 PRODUCTS: tuple[Photographed, ...] = (
     Photographed(

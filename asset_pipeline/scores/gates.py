@@ -12,11 +12,11 @@ from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.judge import Gated
 from asset_pipeline.catalog.records import load_products
 from asset_pipeline.prompts.asset_type import load_asset_types
+from asset_pipeline.scores.business_rules import BusinessRules
 from asset_pipeline.scores.expectation import expectations
 from asset_pipeline.scores.judging import Measuring, measure_missing
 from asset_pipeline.scores.records import JudgedScore, judge_candidates, summed_up
 from asset_pipeline.scores.requirements import load_requirements
-from asset_pipeline.scores.rules import BusinessRules
 from asset_pipeline.scores.score import Scorer
 from asset_pipeline.store.store import Store
 

@@ -3,15 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.fingerprint import fingerprint
-from asset_pipeline.scores.requirements import load_requirements
-from asset_pipeline.scores.rules import NO_RULES, BusinessRules, words_of
+from asset_pipeline.scores.business_rules import NO_RULES, BusinessRules, words_of
 from asset_pipeline.scores.score import Score
 from asset_pipeline.scores.verdict import Threshold, judge, rules_sha256
 from asset_pipeline.store.store import Store
@@ -63,16 +61,6 @@ class Judged:
 UNJUDGED = Judged(
     passes=False, quality=None, reasons=("it was not scored",), scores_sha256="", rules_sha256=""
 )
-
-
-def load_thresholds(data: Path) -> dict[str, dict[str, Threshold]]:
-    """Read ``data/thresholds.yaml``: all thresholds of each asset type, with those it has from ``default``.
-
-    Raises:
-        NotFound: it does not exist.
-        InvalidFile: it is wrong, or has no ``default``.
-    """
-    return load_requirements(data).thresholds
 
 
 def thresholds_of(asset_type: str, thresholds: Mapping[str, dict[str, Threshold]]) -> Thresholds:

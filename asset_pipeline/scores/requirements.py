@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
 from asset_pipeline.errors import InvalidFile
 from asset_pipeline.prompts.asset_type import load_asset_types
-from asset_pipeline.scores.rules import NUMBERS, TEXTS, Rule, RulesFile
+from asset_pipeline.scores.business_rules import NUMBERS, TEXTS, Rule, RulesFile
 from asset_pipeline.scores.score import DetailedScorer, Scorer
 from asset_pipeline.scores.verdict import Threshold
 from asset_pipeline.yaml_model import located, read_model

@@ -8,7 +8,7 @@ from typing import Literal
 from asset_pipeline.calibration import auditing
 from asset_pipeline.calibration.guarantee import Guarantee
 from asset_pipeline.calibration.records import CALIBRATIONS
-from asset_pipeline.calibration.rules import Rules, rules_of
+from asset_pipeline.calibration.settings import Settings, settings_of
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.selection.entry import Entry
 
@@ -22,7 +22,7 @@ class Approving:
     how: How
     guarantees: Mapping[str, Guarantee] = field(default_factory=dict)
     """What calibration answers for, by asset type; nothing for a type that is not named."""
-    rules: Mapping[str, Rules] = field(default_factory=lambda: {"default": Rules(audit_share=0.0)})
+    settings: Mapping[str, Settings] = field(default_factory=lambda: {"default": Settings(audit_share=0.0)})
     """What is asked of calibration, and the share of what is decided without a person that a person is asked
     about all the same, by asset type; nobody is asked unless they are given."""
 
@@ -73,11 +73,11 @@ def _objection(entry: Entry, approving: Approving) -> str | None:
         return (
             f"waits for a person: uncalibrated: materialise calibration, which knows nothing of {asset_type}"
         )
-    why = guarantee.objection(entry.judged, rules_of(asset_type, approving.rules))
+    why = guarantee.objection(entry.judged, settings_of(asset_type, approving.settings))
     return None if why is None else f"waits for a person: {why}"
 
 
 def is_audited(candidate: Candidate, approving: Approving) -> bool:
     """Whether chance, which is the same for the same candidate, sends it to a person all the same."""
-    share = rules_of(candidate.asset_type, approving.rules).audit_share
+    share = settings_of(candidate.asset_type, approving.settings).audit_share
     return auditing.is_audited(candidate.candidate_id, share)

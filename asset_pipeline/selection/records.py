@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asset_pipeline.calibration.records import load_guarantees
-from asset_pipeline.calibration.rules import load_rules
+from asset_pipeline.calibration.settings import load_settings
 from asset_pipeline.campaign.brief import load_campaign
 from asset_pipeline.candidates.expired import expired_words
 from asset_pipeline.candidates.records import CANDIDATES, load_candidates
@@ -58,7 +58,7 @@ def choices_for(store: Store, data: Path, campaign_id: str) -> list[Choice]:
         for candidate in candidates
     ]
     keep, quotas = places_in(campaign, len({each.prompt_id for each in candidates}))
-    approving = Approving(campaign.approval, load_guarantees(store), load_rules(data))
+    approving = Approving(campaign.approval, load_guarantees(store), load_settings(data))
     return choose(entries, keep=keep, approving=approving, quotas=quotas)
 
 

@@ -11,7 +11,7 @@ from asset_pipeline.yaml_model import read_model
 DEFAULT = "default"
 
 
-class Rules(BaseModel):
+class Settings(BaseModel):
     """What is asked of one asset type. A block with its name says only what differs from ``default``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,27 +38,27 @@ class Rules(BaseModel):
     """The greatest difference to the recorded value that is none."""
 
 
-class RulesFile(RootModel[dict[str, Rules]]):
-    """``data/calibration.yaml``: rules by asset type."""
+class SettingsFile(RootModel[dict[str, Settings]]):
+    """``data/calibration.yaml``: settings by asset type."""
 
 
-def load_rules(data: Path) -> dict[str, Rules]:
+def load_settings(data: Path) -> dict[str, Settings]:
     """Read ``data/calibration.yaml``; without that file everything is as it is unless said otherwise.
 
     Raises:
         InvalidFile: it is wrong.
     """
     try:
-        blocks = read_model(data / "calibration.yaml", RulesFile).root
+        blocks = read_model(data / "calibration.yaml", SettingsFile).root
     except NotFound:
-        return {DEFAULT: Rules()}
-    shared = blocks.get(DEFAULT, Rules()).model_dump(exclude_unset=True)
-    return {DEFAULT: Rules()} | {
-        name: Rules.model_validate(shared | block.model_dump(exclude_unset=True))
+        return {DEFAULT: Settings()}
+    shared = blocks.get(DEFAULT, Settings()).model_dump(exclude_unset=True)
+    return {DEFAULT: Settings()} | {
+        name: Settings.model_validate(shared | block.model_dump(exclude_unset=True))
         for name, block in blocks.items()
     }
 
 
-def rules_of(asset_type: str, rules: Mapping[str, Rules]) -> Rules:
-    """The rules of one asset type: those it is named with, or the default ones."""
-    return rules.get(asset_type) or rules.get(DEFAULT) or Rules()
+def settings_of(asset_type: str, settings: Mapping[str, Settings]) -> Settings:
+    """The settings of one asset type: those it is named with, or the default ones."""
+    return settings.get(asset_type) or settings.get(DEFAULT) or Settings()
