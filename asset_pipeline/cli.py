@@ -39,6 +39,7 @@ from asset_pipeline.checkpoints.local_files import Progress as Told
 from asset_pipeline.checkpoints.pinning import pin as pin_model
 from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.commands.calibrate import calibrate
+from asset_pipeline.commands.compare import compare
 from asset_pipeline.commands.expire import expire
 from asset_pipeline.commands.like import like
 from asset_pipeline.commands.terminal import console, the_store
@@ -56,7 +57,8 @@ from asset_pipeline.definitions import (
 from asset_pipeline.doctor import examine
 from asset_pipeline.errors import InvalidFile, NotFound, PipelineError
 from asset_pipeline.exports.records import load_exported_files, load_receipts
-from asset_pipeline.prompts.difference import Difference, compare
+from asset_pipeline.prompts.difference import Difference
+from asset_pipeline.prompts.difference import compare as compare_words
 from asset_pipeline.prompts.editions import changes
 from asset_pipeline.prompts.records import PROMPTS, Written, load_editions, load_prompts, prompts_from
 from asset_pipeline.prompts.report import difference_json, difference_lines, only, written_json, written_lines
@@ -453,7 +455,7 @@ def _products_now(store: Store) -> Sequence[Any]:
 def _difference(store: Store, campaign_id: str, products: Sequence[Any]) -> tuple[Difference, Remaking]:
     """What became of the words that were recorded last, and the pictures that this means."""
     campaign, written = load_campaign(PLACES.data, campaign_id), _words(store, campaign_id, products)
-    difference = compare(load_prompts(store, campaign_id), written.prompts, written.failures)
+    difference = compare_words(load_prompts(store, campaign_id), written.prompts, written.failures)
     because = reasons(difference, changes(load_editions(store, campaign_id), written.editions))
     order = order_from(Workshop(store, PLACES.data, PROVIDERS), campaign_id, campaign, written.prompts)
     return difference, remaking(order, difference, because, load_attempts(store, campaign_id))
@@ -599,6 +601,7 @@ def _tell(store: Store, campaign: str) -> None:
 
 
 main.add_command(calibrate)
+main.add_command(compare)
 main.add_command(expire)
 main.add_command(like)
 

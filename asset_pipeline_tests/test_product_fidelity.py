@@ -244,13 +244,13 @@ def test_a_picture_has_exactly_the_same_value_alone_and_in_any_company(fidelity:
 
 def test_a_photograph_is_embedded_once(fidelity: ProductFidelity, monkeypatch: pytest.MonkeyPatch) -> None:
     embedded: list[bytes] = []
-    embed = product_fidelity._Network.embed  # noqa: SLF001
+    embed = product_fidelity.Network.embed
 
-    def counting(network: product_fidelity._Network, crop: Pixels) -> product_fidelity.Embedding:
+    def counting(network: product_fidelity.Network, crop: Pixels) -> product_fidelity.Embedding:
         embedded.append(crop.tobytes())
         return embed(network, crop)
 
-    monkeypatch.setattr(product_fidelity._Network, "embed", counting)  # noqa: SLF001
+    monkeypatch.setattr(product_fidelity.Network, "embed", counting)
     product = photographed("sv-hand-75.webp")
     shots = [look(product, reference(product), fill=fill) for fill in (0.5, 0.6, 0.7)]
     reduced = [found for shot in shots if isinstance(found := fidelity.reduce(shot), Reduced)]

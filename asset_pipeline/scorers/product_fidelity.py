@@ -19,6 +19,8 @@ from asset_pipeline.pictures.decode import Pixels, Plane
 from asset_pipeline.pictures.placing import bounding_box
 from asset_pipeline.scores.score import Look, Measured, measure_alone
 
+MODEL: Final = "efficientnet-lite0"
+"""In ``data/models``."""
 ARCHITECTURE: Final = "tf_efficientnet_lite0"
 """timm's name of the network; its weights were carried over from TensorFlow, with its padding."""
 SIDE: Final = 224
@@ -65,8 +67,8 @@ class ProductFidelity:
     better = "higher"
     expects: tuple[str, ...] = ()
 
-    def __init__(self, checkpoints: Checkpoints, model: str = "efficientnet-lite0") -> None:
-        self._held = HeldModel(checkpoints, model, _Network)
+    def __init__(self, checkpoints: Checkpoints, model: str = MODEL) -> None:
+        self._held = HeldModel(checkpoints, model, Network)
         self._kept: OrderedDict[str, Embedding] = OrderedDict()
         self.version = f"1+{self._held.weights}"
 
@@ -110,7 +112,7 @@ class ProductFidelity:
                 for each in reduced
             ]
 
-    def _photograph(self, crop: Pixels, network: "_Network") -> Embedding:
+    def _photograph(self, crop: Pixels, network: "Network") -> Embedding:
         key = sha256_of(crop.tobytes())
         if key not in self._kept:
             self._kept[key] = network.embed(crop)
@@ -159,7 +161,7 @@ def _compared(product: Embedding, photographs: Mapping[str, Embedding]) -> Measu
     )
 
 
-class _Network:
+class Network:
     """EfficientNet-Lite0 in memory, on the CPU; for one thread at a time.
 
     Raises:
