@@ -1,4 +1,4 @@
-"""``asset-pipeline workflows``: whether ComfyUI workflows are what their manifests say; accepting a new graph."""
+"""``asset-pipeline workflows``: are ComfyUI workflows what their manifests say; accepting a new graph."""
 
 import click
 
