@@ -11,7 +11,12 @@ PipelineError
 ├── ProviderError            a provider did not give us an image
 │   ├── ProviderRefused      it will refuse this request again: give up the image, read the reason
 │   ├── ProviderUnavailable  it is down, busy or closed to us: run again later
-│   └── UnsupportedRequest   it has no words for this request: choose another profile
+│   │   ├── ProviderBusy     it turned a submission away: send it again after the pause it asks for
+│   │   └── AccountClosed    key, credit or endpoint are not accepted: mend it, then resume the account
+│   ├── UnsupportedRequest   it has no words for this request: choose another profile
+│   ├── SubmissionUnknown    it may have accepted a submission: reconcile before anything is sent again
+│   ├── OutputUnreachable    it made a picture that cannot be fetched: only another attempt brings one
+│   └── AttemptFailed        its job ended without a usable picture: another attempt may do better
 ├── UnfinishedRun            some candidates have no end: materialise the partition again
 ├── UnsafeStore              the storage cannot keep the store's promises: choose another root
 ├── BrokenFact               a stored fact is missing or altered: see the audit, restore from a backup
@@ -54,19 +59,69 @@ class BudgetExceeded(PipelineError):
 
 
 class ProviderError(PipelineError):
-    """A provider did not give us an image."""
+    """A provider did not give us an image.
+
+    Args:
+        message: what happened, in words without secrets.
+        code: the same in a word of docs/runbook.md; the class has one of its own.
+    """
+
+    code = "model_error"
+
+    def __init__(self, message: str = "", code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code or self.code
 
 
 class ProviderRefused(ProviderError):
     """The provider will refuse this request again; the message is the reason."""
 
+    code = "invalid_request"
+
 
 class ProviderUnavailable(ProviderError):
     """The provider is down, busy or closed to us for now."""
 
+    code = "provider_unavailable"
+
+
+class ProviderBusy(ProviderUnavailable):
+    """The provider turned something away before it accepted anything."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str = "", code: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, code)
+        self.retry_after = retry_after
+        """The seconds that it asks to be left alone for; none if it does not say."""
+
+
+class AccountClosed(ProviderUnavailable):
+    """A key, a purse or an endpoint is not accepted; waiting does not help, a person does."""
+
+    code = "auth"
+
 
 class UnsupportedRequest(ProviderError):
     """The provider has no words for this request."""
+
+    code = "unsupported_feature"
+
+
+class SubmissionUnknown(ProviderError):
+    """A submission was sent, and nobody knows whether it was accepted, and so paid for."""
+
+    code = "submit_unknown"
+
+
+class OutputUnreachable(ProviderError):
+    """A picture was made and cannot be fetched any more, or from nowhere that may be asked."""
+
+    code = "output_expired"
+
+
+class AttemptFailed(ProviderError):
+    """A job ended without a usable picture; the code says in which way."""
 
 
 class UnfinishedRun(PipelineError):

@@ -1,0 +1,1 @@
+"""An attempt at a provider: submitted once, followed, fetched and verified."""
