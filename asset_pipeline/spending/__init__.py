@@ -1,0 +1,1 @@
+"""What attempts cost, and what ways of making pictures would cost. Reads and reckons; decides nothing."""
