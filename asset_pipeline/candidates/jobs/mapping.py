@@ -1,5 +1,6 @@
 """Our fields in a vendor's words: what is put where in the payload, and what could not be said. Pure."""
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,8 +86,8 @@ def say(job: Job, names: Mapping[str, str], sent: Mapping[str, str] | None = Non
     own = job.parameters
     words = {name: path for name, path in {**names, **own.fields}.items() if path}
     size, dropped = asked_size(job), list[str]()
-    payload: dict[str, Any] = {}
-    _merge(payload, own.native)
+    # Of its own, down to the leaves: a path may lead into what the profile says.
+    payload = copy.deepcopy(own.native)
     for name, value in _values(job, size).items():
         if name in words:
             put(payload, words[name], value)
@@ -158,13 +159,6 @@ def _values(job: Job, size: AskedSize) -> dict[str, Any]:
         "strength": own.strength,
     }
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
-    for name, value in more.items():
-        into[name] = (
-            dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, list) else value
-        )
 
 
 def _ratio(name: str) -> float:
