@@ -1,13 +1,14 @@
 """Deliveries: what providers told the webhook receiver, each kept once, before anybody asks what it means.
 
 A delivery is a hint that a job has moved. What the job came to is what the provider says when it is asked.
-The address that a provider is given ends in the attempt's token, so a delivery finds its attempt even when the
-submission was never answered. A token begins with the day on which the attempt was claimed: whenever they come,
-all deliveries of an attempt lie in one partition, where the same delivery has the same name.
+The address that a provider is given ends in the attempt's token, so a delivery finds its attempt even when
+the submission was never answered. A token begins with the day on which the attempt was claimed: whenever they
+come, all deliveries of an attempt lie in one partition, where the same delivery has the same name.
 """
 
 import re
 import secrets
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -26,14 +27,10 @@ _TOKEN = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})-[0-9a-f]{32}")
 _HASH_DIGITS = 32
 
 
-class Delivery(BaseModel):
-    """One message of a provider about one attempt."""
+@dataclass(frozen=True)
+class Message:
+    """What a genuine delivery says of itself."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    provider: str
-    token: str
-    """The attempt's, from the address; empty where what stood there cannot be one."""
     delivery_id: str
     """The same for every repetition of the same message."""
     event: str
@@ -43,6 +40,21 @@ class Delivery(BaseModel):
     """The provider's word for the job's state."""
     signed_at: datetime | None
     """When the provider signed it, where it signs the time."""
+
+
+class Delivery(BaseModel):
+    """A message of a provider about an attempt, as it is kept; see Message."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider: str
+    token: str
+    """The attempt's, from the address; empty where what stood there cannot be one."""
+    delivery_id: str
+    event: str
+    provider_job_id: str | None
+    status: str | None
+    signed_at: datetime | None
     body_sha256: str
     """Of the body as it is kept: byte for byte, unless it held a secret."""
     body: str
@@ -82,29 +94,32 @@ def event_name(token: str, provider: str, delivery_id: str) -> str:
     return f"{stem}.{fingerprint([provider, delivery_id])[:_HASH_DIGITS]}"
 
 
-def keep_delivery(store: Store, delivery: Delivery, body: bytes, token: str, *, now: datetime) -> bool:
-    """Record a delivery, whole, unless it is there already; say whether this call recorded it.
+def keep_delivery(
+    store: Store, message: Message, body: bytes, *, provider: str, token: str, now: datetime
+) -> bool:
+    """Record a delivery unless it is there already; say whether this call recorded it.
 
     Args:
         store: where it is kept.
-        delivery: what is known of it; its token, body and hash are filled in here.
+        message: what it says of itself.
         body: the bytes to keep.
+        provider: who sent it.
         token: what stood in the address, whatever it is.
         now: the moment it came.
     """
-    name = event_name(token, delivery.provider, delivery.delivery_id)
     text = _text(body)
     if text is None:
         store.images.put(body, "bin")
-    whole = delivery.model_copy(
-        update={
-            "token": token if day_of(token) else "",
-            "body_sha256": sha256_of(body),
-            "body": text or "",
-        }
+    delivery = Delivery(
+        provider=provider,
+        token=token if day_of(token) else "",
+        body_sha256=sha256_of(body),
+        body=text or "",
+        **asdict(message),
     )
+    name = event_name(token, provider, message.delivery_id)
     partition = partition_of(token, now.astimezone(UTC).date())
-    return store.events.append(DELIVERIES, partition, name, whole, now=now)
+    return store.events.append(DELIVERIES, partition, name, delivery, now=now)
 
 
 def deliveries_for(store: Store, token: str) -> list[Event[Delivery]]:

@@ -1,0 +1,1 @@
+"""What others may reach over HTTP: the receiver of providers' webhooks. Keeps facts, and decides nothing."""
