@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from asset_pipeline.candidates.jobs.job import Job, Sizes
+from asset_pipeline.candidates.request import ImageReference
 from asset_pipeline.errors import UnsupportedRequest
 
 FIELDS: Final = (
@@ -104,13 +105,18 @@ def say(job: Job, names: Mapping[str, str], sent: Mapping[str, str] | None = Non
 def place_photographs(job: Job, sent: Mapping[str, str], payload: dict[str, Any]) -> list[str]:
     """Put photographs where the profile says; return those without a place, as ``references.<role>``."""
     dropped = []
-    for reference in job.request.references:
+    for reference in main_first(job.request.references):
         path = job.parameters.references.get(reference.role)
         if path:
             put(payload, path, sent[reference.sha256])
         else:
             dropped.append(f"references.{reference.role}")
     return dropped
+
+
+def main_first(references: Sequence[ImageReference]) -> list[ImageReference]:
+    """Photographs with the main view first, as models look closest at it; else in the request's order."""
+    return sorted(references, key=lambda each: each.role != "base")
 
 
 def put(payload: dict[str, Any], path: str, value: Any) -> None:
