@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .peers
 export DAGSTER_HOME ?= $(CURDIR)/data/dagster
 
 .PHONY: demo dev test lint bench sample models clean
@@ -14,7 +15,7 @@ dev: $(VENV)/installed
 	$(BIN)/asset-pipeline register
 	$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
 
-test: $(VENV)/installed-dev
+test: $(VENV)/installed-dev $(PEERS)/installed
 	$(BIN)/pytest -n auto
 
 lint: $(VENV)/installed-dev
@@ -68,6 +69,19 @@ $(VENV)/installed-bench: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
 	touch $@ $(VENV)/installed $(VENV)/installed-dev
+
+# The real services and clients that tests start, each apart from the project's own packages (peers/README.md).
+$(PEERS)/installed: peers/constraints.txt peers/constraints-mitmproxy.txt peers/package.json | $(VENV)/installed-dev
+	$(BIN)/python -m venv --without-pip $(PEERS)/python
+	$(BIN)/pip --python $(PEERS)/python/bin/python install -qq --no-compile --constraint peers/constraints.txt \
+		cog fal-client google-genai openai replicate runpod standardwebhooks together
+	$(BIN)/python -m venv --without-pip $(PEERS)/mitmproxy
+	$(BIN)/pip --python $(PEERS)/mitmproxy/bin/python install -qq --no-compile --constraint peers/constraints-mitmproxy.txt \
+		mitmproxy
+	mkdir -p $(PEERS)/prism
+	cp peers/package.json $(PEERS)/prism
+	npm install --prefix $(PEERS)/prism --silent --prefer-offline --no-package-lock --no-audit --no-fund
+	touch $@
 
 # Forgets what was made: facts, images, exports and Dagster's runs. What people wrote stays.
 clean:

@@ -7,6 +7,14 @@ from typing import Any
 import pytest
 
 from asset_pipeline.store.store import Store
+from asset_pipeline_tests.peers.cog_server import CogServer
+from asset_pipeline_tests.peers.cog_server import cog_server as start_cog_server
+from asset_pipeline_tests.peers.lossy_wire import LossyWire
+from asset_pipeline_tests.peers.lossy_wire import lossy_wire as start_lossy_wire
+from asset_pipeline_tests.peers.replicate_validator import ReplicateValidator
+from asset_pipeline_tests.peers.replicate_validator import replicate_validator as start_replicate_validator
+from asset_pipeline_tests.peers.runpod_worker import RunpodWorker
+from asset_pipeline_tests.peers.runpod_worker import runpod_worker as start_runpod_worker
 from asset_pipeline_tests.s3_server import BUCKET, S3Server, s3_server
 
 pytest.register_assert_rewrite("asset_pipeline_tests.dialect_promises")
@@ -61,3 +69,31 @@ def store(address: Address) -> Store:
 def local_store(local_address: Address) -> Store:
     """An empty store on this disk, for rooms to whom the backend makes no difference."""
     return local_address.open()
+
+
+@pytest.fixture(scope="session")
+def cog_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CogServer]:
+    """Cog's real server; all tests of a process share it, so its ledger holds others' predictions as well."""
+    with start_cog_server(tmp_path_factory.mktemp("cog")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def runpod_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunpodWorker]:
+    """RunPod's real worker behind a gateway of ours; shared, as Cog's server is."""
+    with start_runpod_worker(tmp_path_factory.mktemp("runpod")) as worker:
+        yield worker
+
+
+@pytest.fixture(scope="session")
+def replicate_validator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicateValidator]:
+    """Prism with Replicate's description of its API."""
+    with start_replicate_validator(tmp_path_factory.mktemp("prism")) as validator:
+        yield validator
+
+
+@pytest.fixture(scope="session")
+def lossy_wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LossyWire]:
+    """mitmproxy, which each test leads to the server of its choice."""
+    with start_lossy_wire(tmp_path_factory.mktemp("wire")) as wire:
+        yield wire
