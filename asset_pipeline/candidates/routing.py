@@ -7,6 +7,7 @@ that is accepted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 
 from asset_pipeline.campaign.brief import Sensitivity
@@ -22,6 +23,8 @@ EXPLORED = 0.015
 DEAREST_EXPLORATION = 3.0
 """How many times the best offer's price an exploration may cost: at most 3 % on top of the campaign's
 costs."""
+PROBE_SECONDS = 5.0
+"""How often to ask how a probe went: about what an answer takes."""
 HEDGE_AFTER_SECONDS = 12.0
 """When a second provider is asked; nineteen of twenty pictures are there by then in the simulation."""
 
@@ -113,6 +116,20 @@ def route(need: Need, offers: Sequence[Offer]) -> Route:
     return Route(best.offer.profile, _why(best, eligible[1:]), verdicts)
 
 
+def worth_waiting(found: Route, now: datetime) -> float | None:
+    """In how many seconds to ask again where there is no route; none if time alone changes nothing.
+
+    Time helps where nothing but its health is against a profile, and no person is needed to mend that.
+    """
+    waits = []
+    for verdict in found.verdicts:
+        health = verdict.offer.health
+        if len(verdict.objections) == 1 and health.until is not None and not health.may_be_asked:
+            is_probed = health.state == "half_open"
+            waits.append(PROBE_SECONDS if is_probed else max(0.0, (health.until - now).total_seconds()))
+    return min(waits, default=None)
+
+
 def hedge(
     need: Need,
     first: Route,
@@ -126,7 +143,7 @@ def hedge(
     Args:
         need: as it was when the first one was asked; what that one can cost is not yet taken off its budget.
         first: whom it was.
-        waited_seconds: since then.
+        waited_seconds: how long someone has waited for the picture by now.
         offers: as they stand now.
         after_seconds: how long the first one is waited for.
     """
