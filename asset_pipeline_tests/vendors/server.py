@@ -261,8 +261,9 @@ class _Handler(BaseHTTPRequestHandler):
             data, kind = b"<!doctype html><title>502 Bad Gateway</title>", "text/html"
         if fault == "wrong json":
             data = b'["unexpected"]'
-        self.send_response(reply.status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), **reply.headers}.items():
+        self.send_response_only(reply.status)
+        own = {"Date": self.date_time_string(), "Content-Type": kind, "Content-Length": str(len(data))}
+        for name, value in {**own, **reply.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         if fault == "truncate":
