@@ -14,7 +14,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from asset_pipeline.web.application import application, server_for
+from asset_pipeline.web.application import MOST_HELD, application, server_for
 from asset_pipeline.web.receiver import Receiver
 
 
@@ -107,10 +107,10 @@ def unsigned(provider: str, body: Any) -> Letter:
 
 
 @contextmanager
-def serving(receiver: Receiver) -> Iterator[str]:
+def serving(receiver: Receiver, *, most_held: int = MOST_HELD) -> Iterator[str]:
     """A server with the receiver on a free port of this machine: its address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = server_for(application(receiver), "127.0.0.1", 0)
+        server = server_for(application(receiver, most_held=most_held), "127.0.0.1", 0)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

@@ -5,6 +5,7 @@ repetitions.
 """
 
 import asyncio
+import logging
 from http import HTTPStatus
 
 import uvicorn
@@ -33,9 +34,9 @@ _WORDS = {
 }
 
 
-def application(receiver: Receiver) -> Starlette:
-    """The web app around a receiver."""
-    memory = _Memory()
+def application(receiver: Receiver, *, most_held: int = MOST_HELD) -> Starlette:
+    """The web app around a receiver, with at most so many bytes of bodies in memory at once."""
+    memory = _Memory(most_held)
 
     async def webhook(request: Request) -> Response:
         provider, token = request.path_params["provider"], request.path_params["token"]
@@ -60,6 +61,8 @@ def application(receiver: Receiver) -> Starlette:
 
 def server_for(app: Starlette, host: str, port: int) -> uvicorn.Server:
     """The server of the web app. It logs no address, as the token in it is a secret."""
+    # access_log=False takes its handlers away, and others may attach theirs
+    logging.getLogger("uvicorn.access").disabled = True
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -78,9 +81,10 @@ def server_for(app: Starlette, host: str, port: int) -> uvicorn.Server:
 
 
 class _Memory:
-    """Reads bodies, and knows how many bytes of them are held."""
+    """Reads bodies as long as there is room for them."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._held = 0
 
     async def read(self, request: Request, body: bytearray) -> HTTPStatus | None:
@@ -94,7 +98,7 @@ class _Memory:
                     self._held += len(chunk)
                     if len(body) > LARGEST_BODY:
                         return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-                    if self._held > MOST_HELD:
+                    if self._held > self._most:
                         return HTTPStatus.SERVICE_UNAVAILABLE
         except (TimeoutError, ClientDisconnect):
             return HTTPStatus.REQUEST_TIMEOUT
