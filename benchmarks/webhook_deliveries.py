@@ -3,11 +3,11 @@
     python benchmarks/webhook_deliveries.py --deliveries 10000
 
 The receiver is a process of its own (``asset-pipeline serve webhooks``) with a new store; several processes
-send, each on several connections. Deliveries are of all providers and come in any order: a job's end before its
-start, genuine ones several times over, forged ones (another key, another body, no signature) and stale ones,
-most of them to the address of an attempt that exists. Afterwards every file of the store is compared with what
-was genuine. The time of an answer is set beside that of the same server's 404, for which it reads, verifies and
-keeps nothing.
+send, each on several connections. Deliveries are of all providers and come in any order: a job's end before
+its start, genuine ones several times over, forged ones (another key, another body, no signature) and stale
+ones, most of them to the address of an attempt that exists. Afterwards every file of the store is compared
+with what was genuine. The time of an answer is set beside that of the same server's 404, for which it reads,
+verifies and keeps nothing.
 """
 
 import argparse
