@@ -1,4 +1,4 @@
-"""Providers that answer a submission with the picture: no ticket, nothing to ask for, one way to read them."""
+"""Providers that answer a submission with the picture: no ticket, nothing to ask for, one way to read it."""
 
 import base64
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ class Immediate:
     def upload(self, wire: Wire, reference: ImageReference, data: bytes) -> str:
         """See Adapter: photographs travel with the submission."""
         del reference, data
-        raise UnsupportedRequest(f"{wire.title} takes photographs with the submission alone")
+        raise UnsupportedRequest(f"{wire.title} takes photographs with the submission, and no other way")
 
     def heard(self, job: Job, body: Mapping[str, object]) -> Standing | None:
         """See Adapter: it calls nobody."""

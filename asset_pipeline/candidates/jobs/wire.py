@@ -382,7 +382,17 @@ def _words(body: Any) -> str:
     found = next(
         (error[name] for name in ("message", "detail", "title", "error_message") if error.get(name)), error
     )
+    if isinstance(found, list):
+        return "; ".join(_complaint(each) for each in found)
     return found if isinstance(found, str) else json.dumps(found)
+
+
+def _complaint(entry: Any) -> str:
+    """A line of FastAPI's answer to a request that it does not understand, without the input it repeats."""
+    if not isinstance(entry, dict) or "msg" not in entry:
+        return str(entry)
+    place = ".".join(str(part) for part in entry.get("loc", ()))
+    return f"{place}: {entry['msg']}"
 
 
 def _pause(headers: httpx.Headers) -> float | None:

@@ -1,0 +1,43 @@
+"""Do the vendors' own clients understand the vendors that the tests pretend? OpenAI, Together, Google."""
+
+import base64
+from typing import Any
+
+from asset_pipeline_tests.peers.sdk import run_sdk
+from asset_pipeline_tests.vendors.openai_images import OpenAIVendor
+from asset_pipeline_tests.vendors.server import Vendor, picture, serving
+
+OPENAI = """
+import base64, io, json, os
+from openai import BadRequestError, OpenAI
+client = OpenAI(base_url=os.environ["BASE_URL"], api_key=os.environ["KEY"], max_retries=0)
+words = {"model": "gpt-image-2-2026-04-21", "prompt": "a mug", "size": "128x64", "quality": "low"}
+made = client.images.generate(**words)
+photograph = ("base.png", base64.b64decode(os.environ["PHOTOGRAPH"]), "image/png")
+edited = client.images.edit(image=[photograph, photograph], mask=photograph, **words)
+try:
+    client.images.generate(**{**words, "size": "100x100"})
+except BadRequestError as error:
+    refused = {"code": error.code, "param": error.param, "type": error.type}
+print(json.dumps({
+    "made": made.data[0].b64_json,
+    "usage": [made.usage.input_tokens_details.text_tokens, edited.usage.input_tokens_details.image_tokens],
+    "edited": edited.data[0].b64_json,
+    "refused": refused,
+}))
+"""
+
+
+def ran(script: str, vendor: Vendor) -> Any:
+    photograph = base64.b64encode(picture(32, 32, 1)).decode()
+    return run_sdk(script, BASE_URL=vendor.base_url, KEY=vendor.key, PHOTOGRAPH=photograph)
+
+
+def test_openais_client_generates_edits_and_reads_errors() -> None:
+    with serving(OpenAIVendor()) as vendor:
+        told = ran(OPENAI, vendor)
+    assert told["made"]
+    assert told["edited"]
+    assert told["usage"] == [2, 900]
+    assert told["refused"] == {"code": "invalid_value", "param": "size", "type": "invalid_request_error"}
+    assert [name for name, _, _ in vendor.jobs[1].details["files"]] == ["image[]", "image[]", "mask"]
