@@ -1,8 +1,12 @@
 import json
 import logging
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -27,7 +31,7 @@ from asset_pipeline.candidates.jobs.delivery import (
     new_token,
     partition_of,
 )
-from asset_pipeline.commands.serve import is_this_machine, webhooks
+from asset_pipeline.commands.serve import warning_about, webhooks
 from asset_pipeline.errors import InvalidFile
 from asset_pipeline.fingerprint import sha256_of
 from asset_pipeline.store.events import Event
@@ -472,22 +476,38 @@ def test_the_server_does_not_start_without_a_provider(monkeypatch: pytest.Monkey
         CliRunner().invoke(webhooks, catch_exceptions=False, env=dict.fromkeys(ENVIRON))
 
 
-@pytest.mark.parametrize(
-    ("host", "is_private"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.8.8", True),
-        ("::1", True),
-        ("localhost", True),
-        ("0.0.0.0", False),  # noqa: S104 - that is the point
-        ("::", False),
-        ("192.168.1.7", False),
-        ("receiver.example", False),
-        ("", False),
-    ],
-)
-def test_an_address_that_others_reach_is_known_as_such(host: str, is_private: bool) -> None:
-    assert is_this_machine(host) is is_private
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_of_an_address_that_only_this_machine_reaches_nothing_is_said(host: str) -> None:
+    assert warning_about(host) is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "receiver.example", ""])  # noqa: S104
+def test_that_other_machines_reach_the_server_is_said_loudly(host: str) -> None:
+    assert (warning_about(host) or "").startswith(f"LISTENING ON {host}: OTHER MACHINES")
+
+
+def test_the_command_receives_until_it_is_told_to_stop(tmp_path: Path, token: str) -> None:
+    places = {"ASSET_PIPELINE_DATA": str(tmp_path), "ASSET_PIPELINE_STORE": str(tmp_path / "store")}
+    command = [sys.executable, "-c", "from asset_pipeline.commands.serve import serve; serve()", "webhooks"]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--port", "0"], env=os.environ | ENVIRON | places, cwd=tmp_path, stderr=output
+        )
+    try:
+        while not (found := re.search(r"running on (http://127\.0\.0\.1:\d+)", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+        answers = [send(found[1], each, token) for each in (prediction(), replace(prediction(), body=b"{}"))]
+    finally:
+        process.terminate()
+        process.wait(60)
+    assert [each.status_code for each in answers] == [HTTPStatus.OK, HTTPStatus.UNAUTHORIZED]
+    assert len(deliveries_for(Store(str(tmp_path / "store")), token)) == 1
+    said = log.read_text()
+    assert said.startswith("deliveries of cog, comfy_deploy, replicate, runflow, runpod, salad")
+    assert "LISTENING" not in said
+    assert token[9:] not in said
 
 
 def _same(moment: datetime) -> datetime:

@@ -33,11 +33,8 @@ def webhooks(*, host: str, port: int) -> None:
     receiver = Receiver(the_store(), verifiers(os.environ))
     told = Console(stderr=True, soft_wrap=True, highlight=False)
     told.print(f"deliveries of {', '.join(sorted(receiver.providers))}", markup=False)
-    if not is_this_machine(host):
-        told.print(
-            f"[bold red]LISTENING ON {host}: other machines reach this server, without encryption.[/] "
-            "Meant is 127.0.0.1 behind a proxy that speaks HTTPS."
-        )
+    if warning := warning_about(host):
+        told.print(warning, style="bold red", markup=False)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
@@ -46,9 +43,15 @@ def webhooks(*, host: str, port: int) -> None:
         receiver.refusals.tell()
 
 
-def is_this_machine(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+def warning_about(host: str) -> str | None:
+    """What to say of an address to listen on; nothing if only this machine reaches it."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        is_this_machine = ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        is_this_machine = host == "localhost"
+    if is_this_machine:
+        return None
+    return (
+        f"LISTENING ON {host}: OTHER MACHINES REACH THIS SERVER, WITHOUT ENCRYPTION. "
+        "Meant is 127.0.0.1, behind a proxy that speaks HTTPS."
+    )
