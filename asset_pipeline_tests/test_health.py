@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from asset_pipeline.candidates.health import (
     unprobed,
 )
 from asset_pipeline.store.store import Store
+from asset_pipeline.store.views import connect, write_views
 from asset_pipeline.store.worker import Worker, working
 from asset_pipeline_tests.conftest import Address
 
@@ -164,7 +166,7 @@ def opened(breaker: Breaker) -> Permit:
 
 
 def changes(store: Store) -> list[str]:
-    return [event.body.health.state for event in store.events.read(HEALTH, "vendor")]
+    return [event.body.state for event in store.events.read(HEALTH, "vendor")]
 
 
 def test_what_works_writes_nothing(local_store: Store, worker: Worker) -> None:
@@ -239,8 +241,20 @@ def test_a_paused_account_is_resumed_by_a_person_whose_name_is_kept(
     assert resume(local_store, "vendor", "ada", now=clock.now).state == "closed"
     assert Breaker(local_store, "vendor", worker, clock=clock).may_send().is_granted
     last = local_store.events.read(HEALTH, "vendor")[-1].body
-    assert (last.health.because, last.worker) == ("ada resumed it", None)
+    assert (last.because, last.worker) == ("ada resumed it", None)
     assert changes(local_store) == ["paused", "closed"]
+
+
+def test_people_see_every_change_in_the_stores_views(
+    local_store: Store, worker: Worker, clock: Clock, tmp_path: Path
+) -> None:
+    opened(Breaker(local_store, "vendor", worker, clock=clock))
+    write_views(tmp_path / "store.duckdb", local_store.files, [], [HEALTH])
+    with connect(local_store.files, tmp_path / "store.duckdb") as connection:
+        found = connection.execute(
+            "SELECT subject, state, because, until - since FROM health ORDER BY name DESC LIMIT 1"
+        ).fetchall()
+    assert found == [("vendor", "open", "it answered 503", 30 * SECOND)]
 
 
 def test_of_many_threads_one_is_the_probe(local_store: Store, worker: Worker, clock: Clock) -> None:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
 
-from pydantic import BaseModel, ConfigDict
-
 from asset_pipeline.candidates.health import (
     HEALTHY,
     Health,
@@ -33,12 +31,9 @@ _CACHED_SECONDS = 1.0
 Clock = Callable[[], datetime]
 
 
-class HealthChange(BaseModel):
+class HealthChange(Health):
     """What a profile's or an account's health became, and through whom."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    health: Health
     worker: Worker | None
     """Whose request brought the change, or who probes; none: a person did."""
 
@@ -57,11 +52,14 @@ class Permit:
 
 @dataclass(frozen=True)
 class _Recorded:
+    """The newest change, by its number."""
+
     number: int
-    change: HealthChange
+    health: Health
+    worker: Worker | None
 
 
-_NEVER_CHANGED = _Recorded(0, HealthChange(health=HEALTHY, worker=None))
+_NEVER_CHANGED = _Recorded(0, HEALTHY, None)
 
 
 class Breaker:
@@ -88,8 +86,9 @@ class Breaker:
         """The health by now, read at most a second ago."""
         with self._lock:
             if self._read is None or time.monotonic() - self._read[0] > _CACHED_SECONDS:
-                self._look()
-            _, _, health = self._read or (0.0, _NEVER_CHANGED, HEALTHY)
+                _, health = self._look()
+            else:
+                _, _, health = self._read
             return as_of(health, self._clock())
 
     def may_send(self) -> Permit:
@@ -116,7 +115,7 @@ class Breaker:
             permit: with which it was sent; none: it was sent by a worker that is gone.
         """
         with self._lock:
-            known = self._read[1].change.health if self._read else None
+            known = self._read[1].health if self._read else None
         # what every successful request would write is not even read
         if known is None or known.state != "closed" or known.failures:
             self._change(lambda health: after_success(health, self._clock()), permit)
@@ -135,15 +134,15 @@ class Breaker:
         with self._lock:
             while True:
                 last, _ = self._look()
-                health = paused(last.change.health, because, self._clock())
-                if health == last.change.health or self._record(last, health):
+                health = paused(last.health, because, self._clock())
+                if health == last.health or self._record(last, health):
                     return
 
     def _change(self, transition: Callable[[Health], Health], permit: Permit | None) -> None:
         with self._lock:
             while True:
                 last, _ = self._look()
-                health = last.change.health
+                health = last.health
                 after = transition(health) if _counts(health, permit) else health
                 if after == health or self._record(last, after):
                     return
@@ -151,8 +150,8 @@ class Breaker:
     def _look(self) -> tuple[_Recorded, Health]:
         """Read the newest change; a probe whose worker is gone is nobody's."""
         last = _newest(self._store, self._subject)
-        health = as_of(last.change.health, self._clock())
-        prober = last.change.worker
+        health = as_of(last.health, self._clock())
+        prober = last.worker
         is_probed = health.state == "half_open" and health.until is not None
         if is_probed and prober and prober != self._worker and not is_alive(self._store, prober):
             health = health.model_copy(update={"until": None})
@@ -160,16 +159,16 @@ class Breaker:
         return last, health
 
     def _record(self, last: _Recorded, health: Health) -> bool:
-        change = HealthChange(health=health, worker=self._worker)
-        is_recorded = _record(self._store, self._subject, last, change, self._clock())
+        after = _Recorded(last.number + 1, health, self._worker)
+        is_recorded = _record(self._store, self._subject, after, self._clock())
         if is_recorded:
-            self._read = time.monotonic(), _Recorded(last.number + 1, change), health
+            self._read = time.monotonic(), after, health
         return is_recorded
 
 
 def health_of(store: Store, subject: str, *, now: datetime | None = None) -> Health:
     """The health of a profile or an account by now, for who only looks."""
-    return as_of(_newest(store, subject).change.health, now or datetime.now(UTC))
+    return as_of(_newest(store, subject).health, now or datetime.now(UTC))
 
 
 def resume(store: Store, subject: str, who: str, *, now: datetime | None = None) -> Health:
@@ -177,9 +176,9 @@ def resume(store: Store, subject: str, who: str, *, now: datetime | None = None)
     now = now or datetime.now(UTC)
     while True:
         last = _newest(store, subject)
-        health = resumed(last.change.health, who, now)
-        change = HealthChange(health=health, worker=None)
-        if health == last.change.health or _record(store, subject, last, change, now):
+        health = resumed(last.health, who, now)
+        after = _Recorded(last.number + 1, health, None)
+        if health == last.health or _record(store, subject, after, now):
             return health
 
 
@@ -197,8 +196,13 @@ def _counts(health: Health, permit: Permit | None) -> bool:
 def _newest(store: Store, subject: str) -> _Recorded:
     names = store.events.names(HEALTH, subject)
     event = store.events.get(HEALTH, subject, names[-1]) if names else None
-    return _Recorded(int(event.name), event.body) if event else _NEVER_CHANGED
+    if event is None:
+        return _NEVER_CHANGED
+    health = Health.model_validate(event.body.model_dump(exclude={"worker"}))
+    return _Recorded(int(event.name), health, event.body.worker)
 
 
-def _record(store: Store, subject: str, last: _Recorded, change: HealthChange, now: datetime) -> bool:
-    return store.events.append(HEALTH, subject, f"{last.number + 1:08d}", change, now=now)
+def _record(store: Store, subject: str, change: _Recorded, now: datetime) -> bool:
+    """Append a change under its number; say whether no other was first."""
+    body = HealthChange(**change.health.model_dump(), worker=change.worker)
+    return store.events.append(HEALTH, subject, f"{change.number:08d}", body, now=now)
