@@ -6,6 +6,7 @@ from typing import Any
 from asset_pipeline_tests.peers.sdk import run_sdk
 from asset_pipeline_tests.vendors.openai_images import OpenAIVendor
 from asset_pipeline_tests.vendors.server import Vendor, picture, serving
+from asset_pipeline_tests.vendors.together import TogetherVendor
 
 OPENAI = """
 import base64, io, json, os
@@ -27,6 +28,22 @@ print(json.dumps({
 }))
 """
 
+TOGETHER = """
+import json, os
+from together import BadRequestError, Together
+client = Together(base_url=os.environ["BASE_URL"].removesuffix("/v1"), api_key=os.environ["KEY"], max_retries=0)
+words = {"model": "black-forest-labs/FLUX.2-dev", "prompt": "a mug", "width": 128, "height": 64, "seed": 3}
+made = client.images.generate(response_format="base64", output_format="png", **words)
+placed = client.images.generate(response_format="url", **words)
+try:
+    client.images.generate(image_url="not a picture", **words)
+except BadRequestError as error:
+    refused = error.status_code
+print(json.dumps({
+    "made": made.data[0].b64_json, "model": made.model, "url": placed.data[0].url, "refused": refused,
+}))
+"""
+
 
 def ran(script: str, vendor: Vendor) -> Any:
     photograph = base64.b64encode(picture(32, 32, 1)).decode()
@@ -41,3 +58,12 @@ def test_openais_client_generates_edits_and_reads_errors() -> None:
     assert told["usage"] == [2, 900]
     assert told["refused"] == {"code": "invalid_value", "param": "size", "type": "invalid_request_error"}
     assert [name for name, _, _ in vendor.jobs[1].details["files"]] == ["image[]", "image[]", "mask"]
+
+
+def test_togethers_client_generates_in_both_formats_and_reads_errors() -> None:
+    with serving(TogetherVendor()) as vendor:
+        told = ran(TOGETHER, vendor)
+    assert base64.b64decode(told["made"]) == vendor.jobs[0].pictures()[0]
+    assert told["model"] == "black-forest-labs/FLUX.2-dev"
+    assert told["url"].startswith(f"{vendor.url}/files/")
+    assert told["refused"] == 400

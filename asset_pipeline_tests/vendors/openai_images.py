@@ -207,8 +207,9 @@ class SGLangVendor(OpenAIVendor):
         }
 
     def content(self, request: Request) -> Reply:
-        job = self.job(request.path.split("/")[-2])
-        if job is None:
+        *folders, job_id, _ = request.path.split("/")
+        job = self.job(job_id)
+        if job is None or folders != ["", "v1", "images"]:
             return Reply(404, {"detail": "Image not found"})
         return Reply(200, job.pictures()[int(request.query.get("variant", "0"))])
 
