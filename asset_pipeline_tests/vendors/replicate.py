@@ -220,7 +220,18 @@ class PretendedReplicate(Vendor):
             raise _RefusedError(413, "The file is too large")
         name = secrets.token_hex(8)
         self.files[name] = content
-        return Reply(201, {"id": name, "urls": {"get": f"{self.base_url}/files/{name}"}})
+        told = {
+            "id": name,
+            "name": "content",
+            "content_type": "application/octet-stream",
+            "size": len(content),
+            "etag": name,
+            "checksums": {"sha256": hashlib.sha256(content).hexdigest()},
+            "metadata": {},
+            "created_at": _time(time.time()),
+            "urls": {"get": f"{self.base_url}/files/{name}"},
+        }
+        return Reply(201, told)
 
 
 def _form_file(request: Request) -> bytes | None:
