@@ -43,7 +43,7 @@ class Execution:
         return {"outputs": self.outputs, "status": status, "meta": meta}
 
 
-def run_graph(  # noqa: C901, PLR0913 - a run takes all it depends on, and tells each step
+def run_graph(  # noqa: C901, PLR0913, PLR0915 - a run takes all it depends on, and tells each step
     graph: Graph,
     outputs: list[str],
     *,

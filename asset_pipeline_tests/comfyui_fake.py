@@ -343,6 +343,8 @@ def _now() -> int:
 
 
 class _ComfyHandler(_Handler, BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True
+
     def do_GET(self) -> None:
         if self.path.partition("?")[0].removeprefix("/api") == "/ws":
             assert isinstance(self.server.vendor, ComfyUI)

@@ -2,7 +2,7 @@
 
 import copy
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asset_pipeline.errors import NotFound, UnsupportedRequest
@@ -37,15 +37,15 @@ def fill(workflow: Workflow, values: Mapping[str, Any], environment: str, filena
         graph[given.node]["inputs"][given.input] = values.get(name, given.default)
     for model in workflow.manifest.models.values():
         graph[model.node]["inputs"][model.input] = model.environments[environment]
-    for node, prefix in prefixes(workflow, filename_prefix).items():
+    outputs = workflow.manifest.outputs
+    for node, prefix in zip(outputs, prefixes(outputs, filename_prefix), strict=True):
         graph[node]["inputs"][PREFIX] = prefix
     return graph
 
 
-def prefixes(workflow: Workflow, filename_prefix: str) -> dict[str, str]:
+def prefixes(outputs: Sequence[str], filename_prefix: str) -> list[str]:
     """How the files of each output begin: ``<prefix>``, or ``<prefix>_<node>`` where there are several."""
-    outputs = workflow.manifest.outputs
-    return {node: filename_prefix if len(outputs) == 1 else f"{filename_prefix}_{node}" for node in outputs}
+    return [filename_prefix] if len(outputs) == 1 else [f"{filename_prefix}_{node}" for node in outputs]
 
 
 def wrong_values(workflow: Workflow, values: Mapping[str, Any]) -> list[str]:

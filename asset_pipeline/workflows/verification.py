@@ -6,7 +6,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from asset_pipeline.errors import InvalidFile
-from asset_pipeline.workflows.manifest import NodePath, leads_outside, unfit
+from asset_pipeline.workflows.manifest import NodePath, WorkflowInput, leads_outside, unfit
 from asset_pipeline.workflows.workflow import Workflow, read_workflow
 from asset_pipeline.yaml_model import located
 
@@ -75,26 +75,31 @@ def _input_objections(workflow: Workflow) -> Iterator[str]:
         if missing:
             yield missing
             continue
-        where = located(workflow.manifest_path, "inputs", name)
-        node = workflow.graph[given.node]
-        there = node["inputs"][given.input]
-        if isinstance(there, list):
-            yield f"{where}: {given.input} of node {given.node} comes from another node"
-        elif objection := unfit(given.type, there):
-            yield f"{where}: what the graph says, {objection}"
-        if given.input == PREFIX:
-            yield f"{where}: {PREFIX} is the pipeline's own"
-        if node["class_type"].startswith("Load") and given.type not in {"image", "choice"}:
-            yield f"{where}: {node['class_type']} reads a file, so it takes an image or a choice"
+        for wrong in _wrong_input(given, workflow.graph[given.node]):
+            yield f"{located(workflow.manifest_path, 'inputs', name)}: {wrong}"
+
+
+def _wrong_input(given: WorkflowInput, node: dict[str, Any]) -> Iterator[str]:
+    there = node["inputs"][given.input]
+    if isinstance(there, list):
+        yield f"{given.input} of node {given.node} comes from another node"
+    elif objection := unfit(given.type, there):
+        yield f"what the graph says, {objection}"
+    if given.input == PREFIX:
+        yield f"{PREFIX} is the pipeline's own"
+    if node["class_type"].startswith("Load") and given.type not in {"image", "choice"}:
+        yield f"{node['class_type']} reads a file, so it takes an image or a choice"
 
 
 def _output_objections(workflow: Workflow) -> Iterator[str]:
     for number, key in enumerate(workflow.manifest.outputs):
-        where = located(workflow.manifest_path, "outputs", number)
         if key not in workflow.graph:
-            yield f"{where}: the graph has no node {key}{_near(key, workflow.graph)}"
+            wrong = f"the graph has no node {key}{_near(key, workflow.graph)}"
         elif not isinstance(workflow.graph[key]["inputs"].get(PREFIX), str):
-            yield f"{where}: node {key} has no {PREFIX}, so its files could not be told apart"
+            wrong = f"node {key} has no {PREFIX}, so its files could not be told apart"
+        else:
+            continue
+        yield f"{located(workflow.manifest_path, 'outputs', number)}: {wrong}"
 
 
 def _model_objections(workflow: Workflow) -> Iterator[str]:
