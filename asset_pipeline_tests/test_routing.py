@@ -120,7 +120,7 @@ def test_who_is_chosen_is_cleared_able_untried_healthy_affordable_and_in_time(
     assert chosen.objection is None
     assert chosen.profile not in need.tried
     assert chosen.health.may_be_asked
-    assert chosen.most_usd <= max(0.0, need.budget_left_usd)
+    assert chosen.most_usd <= max(0.0, need.budget_left_usd) + 1e-9
     assert need.seconds_left is None or (chosen.seconds or 0.0) <= need.seconds_left
 
 
@@ -180,6 +180,12 @@ def test_all_objections_are_told_in_the_order_of_the_questions() -> None:
 def test_what_is_free_is_made_although_the_budget_is_spent() -> None:
     local = offer("local", 0.0, is_remote=False)
     assert route(replace(NEED, budget_left_usd=-1.0), [CHEAP, local]).profile == "local"
+
+
+def test_the_last_cent_of_a_budget_can_be_spent() -> None:
+    left = 0.036 - 0.012 - 0.012
+    assert left < 0.012
+    assert route(replace(NEED, budget_left_usd=left), [CHEAP]).profile == "cheap"
 
 
 def test_without_offers_there_is_no_route() -> None:

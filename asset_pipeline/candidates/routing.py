@@ -25,6 +25,8 @@ DEAREST_EXPLORATION = 3.0
 costs."""
 PROBE_SECONDS = 5.0
 """How often to ask how a probe went: about what an answer takes."""
+_ROUNDING_USD = 1e-9
+"""By how much a budget may seem to be exceeded because dollars are binary fractions."""
 HEDGE_AFTER_SECONDS = 12.0
 """When a second provider is asked; nineteen of twenty pictures are there by then in the simulation."""
 
@@ -100,7 +102,8 @@ def route(need: Need, offers: Sequence[Offer]) -> Route:
     price, which is known, decides until its own pictures speak. Without any judged picture it is one half for
     all.
     """
-    verdicts = tuple(_verdict(need, offer, _prior(offers)) for offer in offers)
+    prior = _prior(offers)
+    verdicts = tuple(_verdict(need, offer, prior) for offer in offers)
     eligible = sorted((verdict for verdict in verdicts if not verdict.objections), key=_order)
     if not eligible:
         return Route(None, _nobody(verdicts), verdicts)
