@@ -18,7 +18,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from asset_pipeline.candidates.jobs.adapter import Abilities
-from asset_pipeline.candidates.jobs.answers import amount, reason, words
+from asset_pipeline.candidates.jobs.answers import amount, is_filtered, reason, words
 from asset_pipeline.candidates.jobs.job import Code, Draft, Failure, Job, JobState, Standing, Ticket
 from asset_pipeline.candidates.jobs.mapping import say
 from asset_pipeline.candidates.jobs.paths import pictures_at, value_at, values_at
@@ -53,7 +53,6 @@ _STATES: Mapping[str, JobState] = {
     "TIMED_OUT": "expired",
 }
 _CLASS = re.compile(r"<class '([\w.]+)'>")
-_FILTERED = re.compile(r"\bnsfw\b|safety (?:filter|checker)|content (?:policy|moderation)", re.IGNORECASE)
 
 
 class Runpod:
@@ -222,7 +221,7 @@ def _failure(body: Mapping[str, Any], request: ImageRequest) -> Failure:
 
 
 def _code(said: str, otherwise: Code) -> Code:
-    return "content_filtered" if _FILTERED.search(said) else otherwise
+    return "content_filtered" if is_filtered(said) else otherwise
 
 
 def _json(text: str) -> Any:

@@ -11,6 +11,7 @@ _LONGEST_REASON = 300
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\).*", re.DOTALL)
 _INLINE = re.compile(r"data:[\w.+/;=-]+,[A-Za-z0-9+/=_-]+")
 _QUERY = re.compile(r"(https?://[^\s?\"']+)\?[^\s\"']+")
+_FILTERED = re.compile(r"\bnsfw\b|safety (?:filter|checker)|content (?:policy|moderation)", re.IGNORECASE)
 _SHORTEST_INPUT = 3
 
 
@@ -59,3 +60,8 @@ def amount(value: Any) -> float | None:
 def words(value: Any) -> str | None:
     """A text that is not empty; none if it is none."""
     return value if isinstance(value, str) and value else None
+
+
+def is_filtered(said: str) -> bool:
+    """Whether what a handler or a server says of a failure speaks of a filter of what pictures show."""
+    return _FILTERED.search(said) is not None
