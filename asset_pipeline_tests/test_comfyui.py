@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -25,6 +25,7 @@ from asset_pipeline_tests.comfyui_fake import ComfyUI as Server
 from asset_pipeline_tests.vendors.case import Case, job_for
 from asset_pipeline_tests.vendors.server import Behaviour, picture
 
+Found = TypeVar("Found")
 DATA = Path(__file__).parent.parent / "data"
 ADAPTER = ComfyUI(DATA)
 TEXT = {"workflow": "text-to-image", "steps": 4}
@@ -57,7 +58,7 @@ def followed(wire: Wire, job: Job, ticket: Ticket | None) -> Standing:
     return until(lambda: ADAPTER.look(wire, job, ticket), lambda standing: standing.is_over)
 
 
-def until(ask: Callable[[], Any], is_so: Callable[[Any], bool]) -> Any:
+def until(ask: Callable[[], Found], is_so: Callable[[Found], object]) -> Found:
     ends = time.monotonic() + 10
     while not is_so(found := ask()):
         assert time.monotonic() < ends, found
@@ -114,7 +115,8 @@ def test_a_submission_whose_answer_is_lost_is_found_by_our_id_and_drawn_once(
     server.faults = ["drop after"]
     with pytest.raises(SubmissionUnknown):
         submitted(wire, job)
-    standing = until(lambda: ADAPTER.find(wire, job, since), lambda found: found.is_over)
+    standing = until(lambda: ADAPTER.find(wire, job, since), lambda found: found and found.is_over)
+    assert standing is not None
     assert standing.state == "succeeded"
     assert len(fetched(wire, standing)) == 1
     assert drawn(server) == [job.client_id]

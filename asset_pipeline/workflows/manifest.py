@@ -1,5 +1,6 @@
 """What a workflow's manifest says: which inputs of the graph are ours, and what they take."""
 
+import math
 import re
 from pathlib import PureWindowsPath
 from typing import Annotated, Any, Literal
@@ -166,7 +167,7 @@ def unfit(declared: InputType, value: Any) -> str | None:
     """Why a value is not of the declared type; None if it is."""
     if declared in {"text", "choice", "image"}:
         return None if isinstance(value, str) else f"{value!r} is no text"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return f"{value!r} is no number"
     if declared != "number" and not isinstance(value, int):
         return f"{value!r} is no whole number"
