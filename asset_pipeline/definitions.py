@@ -20,7 +20,7 @@ from asset_pipeline.calibration.asset import calibration
 from asset_pipeline.calibration.records import CALIBRATIONS
 from asset_pipeline.candidates import checks as candidates_checks
 from asset_pipeline.candidates.asset import candidates
-from asset_pipeline.candidates.attempt import ATTEMPTS
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS
 from asset_pipeline.candidates.expired import EXPIRIES
 from asset_pipeline.candidates.profile import load_profiles
 from asset_pipeline.candidates.records import CANDIDATES, Workshop

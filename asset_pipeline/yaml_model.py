@@ -119,7 +119,7 @@ def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
         if isinstance(node, yaml.MappingNode):
             found = [(key, value) for key, value in node.value if key.value == str(part)]
             if not found:
-                break
+                continue  # a union's tag, which is in the location and not in the file
             line, node = found[0][0].start_mark.line + 1, found[0][1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]

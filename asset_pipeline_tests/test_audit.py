@@ -20,7 +20,7 @@ from rich.console import Console
 
 from asset_pipeline.audit.audit import AuditResult, audit
 from asset_pipeline.audit.find import find
-from asset_pipeline.candidates.attempt import ATTEMPTS
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS
 from asset_pipeline.candidates.production import produce
 from asset_pipeline.candidates.records import CANDIDATES, Workshop, collect, order_for, record_candidates
 from asset_pipeline.candidates.request import Asked, OpenReference, Provider, Rendered
@@ -817,7 +817,10 @@ def test_a_provider_that_draws_something_else_is_told_by_how_much(world: World) 
     ("change", "words"),
     [
         ({"profiles/brush.yaml": ("size: 3", "size: 4")}, "the profile brush has changed since"),
-        ({"profiles/brush.yaml": ("title:", "price_usd_per_image: 0.1\ntitle:")}, "an audit spends nothing"),
+        (
+            {"profiles/brush.yaml": ("title:", "price: {unit: image, usd: 0.1, source: a test}\ntitle:")},
+            "an audit spends nothing",
+        ),
         ({"profiles/brush.yaml": ("title:", "titel:")}, "no such field"),
         ({"channels.yaml": ("width: 48", "width: 40")}, "the channel tile or the codecs have changed since"),
     ],

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 from asset_pipeline import definitions
-from asset_pipeline.candidates.attempt import ATTEMPTS
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS
 from asset_pipeline.candidates.records import CANDIDATES, load_candidates
 from asset_pipeline.decisions.decision import Decision
 from asset_pipeline.decisions.records import decide

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asset_pipeline.campaign.brief import Campaign
-from asset_pipeline.candidates.attempt import (
+from asset_pipeline.candidates.jobs.attempt import (
     ATTEMPTS,
     Attempt,
     affordable,
@@ -22,8 +22,10 @@ from asset_pipeline.candidates.attempt import (
     spent_usd,
     what_next,
 )
+from asset_pipeline.candidates.order import Order
 from asset_pipeline.candidates.plan import Ledger, Plan, plan_production
-from asset_pipeline.candidates.production import Order, produce
+from asset_pipeline.candidates.price import PerImage
+from asset_pipeline.candidates.production import produce
 from asset_pipeline.candidates.profile import objections
 from asset_pipeline.candidates.progress import Progress
 from asset_pipeline.candidates.records import CANDIDATES, collect, load_candidates, record_candidates
@@ -240,7 +242,7 @@ def test_a_bug_met_by_one_image_stops_no_other_and_is_raised_at_the_end(store: S
 
 
 def test_the_budget_is_never_exceeded_and_what_it_pays_for_is_made(store: Store) -> None:
-    priced = FREE.model_copy(update={"price_usd_per_image": 0.3})
+    priced = FREE.model_copy(update={"price": PerImage(unit="image", usd=0.3, source="a test")})
     with pytest.raises(BudgetExceeded, match="raise budget_usd"):
         run(store, order(Drawing(), profile=priced, budget_usd=1.0))
     with pytest.raises(BudgetExceeded):
@@ -260,7 +262,7 @@ def test_an_attempt_without_an_end_counts_with_what_it_was_expected_to_cost(stor
 def test_what_is_affordable_never_exceeds_the_budget(
     wanted: int, price: float, spent: float, budget: float
 ) -> None:
-    count = affordable(["c"] * wanted, price, spent, budget)
+    count = affordable([price] * wanted, budget - spent)
     assert 0 <= count <= wanted
     assert count == 0 or spent + count * price <= budget + 1e-6
 
@@ -406,7 +408,7 @@ def plan(work: Order, store: Store) -> Plan:
 
 
 def test_a_plan_says_what_is_new_what_is_reused_and_what_it_costs(store: Store) -> None:
-    priced = FREE.model_copy(update={"price_usd_per_image": 0.5})
+    priced = FREE.model_copy(update={"price": PerImage(unit="image", usd=0.5, source="a test")})
     first = plan(order(Drawing(), prompts=2, profile=priced, budget_usd=3.0), store)
     assert (first.make, first.reuse, first.cost_usd, first.has_run) == (2, 0, 1.0, False)
     work = order(Drawing(), prompts=2, profile=priced, budget_usd=3.0)
@@ -428,7 +430,7 @@ def test_a_plan_for_another_version_remakes_all_of_it_and_calls_no_product_new(s
 
 
 def test_a_plan_beyond_the_budget_says_so(store: Store) -> None:
-    priced = FREE.model_copy(update={"price_usd_per_image": 2.0})
+    priced = FREE.model_copy(update={"price": PerImage(unit="image", usd=2.0, source="a test")})
     assert not plan(order(Drawing(), profile=priced, budget_usd=7.9), store).is_affordable
     assert plan(order(Drawing(), profile=priced, budget_usd=8.0), store).is_affordable
 
@@ -441,7 +443,7 @@ def test_a_plan_says_what_the_provider_has_no_words_for(store: Store) -> None:
 
 
 def test_an_attempt_that_gave_no_image_costs_nothing(store: Store) -> None:
-    priced = FREE.model_copy(update={"price_usd_per_image": 0.5})
+    priced = FREE.model_copy(update={"price": PerImage(unit="image", usd=0.5, source="a test")})
     provider = Drawing(failures={"picture 1": ProviderRefused("no")}, bugs={"picture 2"})
     with pytest.raises(ExceptionGroup):
         run(store, order(provider, profile=priced, budget_usd=10.0))

@@ -25,7 +25,8 @@ from asset_pipeline.errors import (
     UnsupportedRequest,
 )
 from asset_pipeline.fingerprint import sha256_of
-from asset_pipeline.providers.diffusers import Diffusers, enlarged
+from asset_pipeline.pictures.fitting import fitted
+from asset_pipeline.providers.diffusers import Diffusers
 from asset_pipeline_tests import tiny_models
 
 PROFILE: dict[str, Any] = {"model": "sd", "steps": 2, "guidance_scale": 1.0}
@@ -131,7 +132,7 @@ def test_the_same_requests_alone_or_together_are_the_same_pictures(provider: Dif
     assert same(made(provider, *batch[::-1]), alone[::-1])
 
 
-def test_with_native_sizes_the_nearest_shape_is_drawn_and_enlarged(provider: Diffusers) -> None:
+def test_with_native_sizes_the_nearest_shape_is_drawn_and_fitted(provider: Diffusers) -> None:
     sizes: dict[str, Any] = {"native_sizes": [[64, 64], [128, 64]]}
     (square,) = made(provider, asked(size=(150, 140), **sizes))
     assert square.pixels.shape == (140, 150, 3)
@@ -140,7 +141,7 @@ def test_with_native_sizes_the_nearest_shape_is_drawn_and_enlarged(provider: Dif
     assert wide.details == {"drawn": [128, 64], "enlarged": 2.0}
     (native,) = made(provider, asked(size=(128, 64), **sizes))
     assert native.details == {"drawn": [128, 64]}
-    assert np.array_equal(wide.pixels, enlarged(native.pixels, (256, 128)))
+    assert np.array_equal(wide.pixels, fitted(native.pixels, (256, 128)))
 
 
 @given(

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from asset_pipeline import definitions
 from asset_pipeline.campaign.brief import Campaign, Funnel, load_campaign
-from asset_pipeline.candidates.attempt import ATTEMPTS, spent_usd
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.funnel import (
     Decision,
@@ -35,9 +34,10 @@ from asset_pipeline.candidates.funnel import (
     pass_rates,
     pictures_for,
 )
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, spent_usd
 from asset_pipeline.candidates.judge import Gated
+from asset_pipeline.candidates.order import Order
 from asset_pipeline.candidates.plan import Ledger, Plan, plan_production
-from asset_pipeline.candidates.production import Order
 from asset_pipeline.candidates.progress import Progress
 from asset_pipeline.candidates.records import (
     Workshop,
@@ -481,7 +481,7 @@ class Studio:
             "provider": "drawing",
             "title": "Drawing",
             "parameters": {"guidance_scale": 3.0} | parameters,
-            "price_usd_per_image": self.price,
+            "price": {"unit": "image", "usd": self.price, "source": "a test"},
             "concurrency": 2,
         }
         (self.folder / "profiles" / "drawing.yaml").write_text(yaml.safe_dump(profile))

@@ -234,7 +234,7 @@ def test_the_campaign_is_its_parents_narrowed_to_one_picture(studio: Studio) -> 
 
 
 def test_it_may_cost_what_the_plan_says_and_no_more(studio: Studio) -> None:
-    studio.edit("profiles/brush.yaml", price_usd_per_image=0.25)
+    studio.edit("profiles/brush.yaml", price={"unit": "image", "usd": 0.25, "source": "a test"})
     wish = Wish({"light": [RIGHT, ABOVE], "surface": ["oak", "marble"]}, seeds=2, count=6)
     variations = studio.like(wish)
     assert len(variations.order.wanted) == 6

@@ -18,9 +18,11 @@ import pytest
 
 from asset_pipeline import definitions
 from asset_pipeline.campaign.brief import Campaign
-from asset_pipeline.candidates.attempt import ATTEMPTS, Attempt, newest
 from asset_pipeline.candidates.glance import glance
-from asset_pipeline.candidates.production import Order, makers_for, produce
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, Attempt, newest
+from asset_pipeline.candidates.order import Lane, Order
+from asset_pipeline.candidates.price import PerImage
+from asset_pipeline.candidates.production import produce
 from asset_pipeline.candidates.progress import Progress, performance
 from asset_pipeline.candidates.records import load_candidates
 from asset_pipeline.candidates.request import Asked, OpenReference, Profile, Rendered
@@ -39,7 +41,7 @@ from asset_pipeline_tests.small_project import CAMPAIGN, draw_box, write_project
 
 SPRING = "spring"
 FREE = Profile(provider="drawing", title="Drawing")
-PRICED = Profile(provider="drawing", title="Drawing", price_usd_per_image=0.25)
+PRICED = Profile(provider="drawing", title="Drawing", price=PerImage(unit="image", usd=0.25, source="a test"))
 
 
 def prompt(number: int, text: str | None = None, *, side: int = 64, **parameters: Any) -> Prompt:
@@ -144,7 +146,7 @@ def test_as_many_makers_work_as_profile_and_provider_allow(
     concurrency: int, makers: int | None, expected: int
 ) -> None:
     profile = FREE.model_copy(update={"concurrency": concurrency})
-    assert makers_for(profile, Drawing(makers=makers)) == expected
+    assert Lane("drawing", profile, Drawing(makers=makers)).makers == expected
 
 
 def test_the_version_that_draws_with_a_prompts_own_parameters_is_in_its_candidates_name() -> None:

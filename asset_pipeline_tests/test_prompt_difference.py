@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from asset_pipeline import definitions
 from asset_pipeline.campaign.brief import load_campaign
-from asset_pipeline.candidates.attempt import Attempt
+from asset_pipeline.candidates.jobs.attempt import Attempt
 from asset_pipeline.candidates.records import Workshop, order_from
 from asset_pipeline.candidates.remaking import reasons, remaking
 from asset_pipeline.catalog.reader import read_catalog
@@ -189,7 +189,9 @@ def data(tmp_path: Path) -> Path:
     """A project of three boxes whose two campaigns have their prompts recorded; a third has never run."""
     folder = write_project(tmp_path, campaigns={"tiles": TILES, "heroes": HEROES, "waiting": TILES})
     packshot = (folder / "profiles" / "packshot.yaml").read_text()
-    (folder / "profiles" / "paid.yaml").write_text(f"{packshot}price_usd_per_image: 0.05\n")
+    (folder / "profiles" / "paid.yaml").write_text(
+        f"{packshot}price: {{unit: image, usd: 0.05, source: a test}}\n"
+    )
     store = Store(str(folder / "store"))
     reading = read_catalog(folder / "catalog", images=store.images)
     record_catalog(store, reading, run_id="before")

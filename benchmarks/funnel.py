@@ -25,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from asset_pipeline.candidates.attempt import ATTEMPTS
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS
 from asset_pipeline.candidates.records import load_candidates, load_spent_usd
 from asset_pipeline.candidates.waves import Wave, load_waves
 from asset_pipeline.scores.records import load_judgements
@@ -110,7 +110,7 @@ class Project:
         profile = yaml.safe_load((DATA / "profiles" / f"{self.profile}.yaml").read_text())
         priced = {
             "parameters": profile["parameters"] | kind.parameters,
-            "price_usd_per_image": PRICE_USD,
+            "price": {"unit": "image", "usd": PRICE_USD, "source": "this benchmark"},
         }
         variables = {name: values[0] for name, values in kind.variations.items()}
         for path, content in (

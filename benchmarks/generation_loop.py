@@ -34,7 +34,8 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from asset_pipeline.campaign.brief import Campaign
-from asset_pipeline.candidates.production import Order, produce
+from asset_pipeline.candidates.order import Order
+from asset_pipeline.candidates.production import produce
 from asset_pipeline.candidates.progress import Progress
 from asset_pipeline.candidates.records import collect
 from asset_pipeline.candidates.request import Asked, OpenReference, Pixels, Profile, Provider, Rendered

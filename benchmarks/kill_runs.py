@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from asset_pipeline.candidates.attempt import ATTEMPTS
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS
 from asset_pipeline.candidates.records import load_candidates
 from asset_pipeline.exports.records import load_exported_files
 from asset_pipeline.store.store import Store

@@ -1,12 +1,12 @@
 """The links of a story that are about making: the attempts, the image and its mask."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from asset_pipeline.audit.ledger import State, read_event, worst
 from asset_pipeline.audit.story import Link
-from asset_pipeline.candidates.attempt import ATTEMPTS, Attempt
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.expired import EXPIRIES, expiry_name, in_words
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, OPEN, Attempt, event_name, takeover_name
 from asset_pipeline.errors import BrokenFact, UnreadablePicture
 from asset_pipeline.pictures.decode import facts as picture_facts
 from asset_pipeline.store.events import Event
@@ -24,6 +24,12 @@ _COPIED = (
 )
 """What a candidate has from the attempt that settled it."""
 _MOMENTS = ("submitting", "settled")
+_ENDS: Mapping[str, Sequence[str]] = {
+    "made": ("succeeded",),
+    "refused": ("refused",),
+    "failed": ("failed", "canceled", "expired", "unreconciled"),
+}
+"""The ends of an attempt that a candidate's state stands for."""
 
 
 def attempts_link(store: Store, campaign_id: str, candidate_id: str, candidate: Candidate | None) -> Link:
@@ -58,7 +64,7 @@ def attempts_link(store: Store, campaign_id: str, candidate_id: str, candidate: 
     if candidate is None:
         states.append("not checked")
         complaints.append("no candidate that holds says which attempt it is from")
-    settled = [event.body for event in events.values() if event.body.state != "submitting"]
+    settled = [each.body for each in events.values() if each.body.state not in (*OPEN, "released")]
     cost = sum(attempt.cost_usd for attempt in settled)
     words = ", ".join(f"attempt {attempt.attempt} {attempt.state}" for attempt in settled)
     return Link(
@@ -81,24 +87,29 @@ def attempts_link(store: Store, campaign_id: str, candidate_id: str, candidate: 
 def _objection(event: Event[Attempt], candidate_id: str, candidate: Candidate | None) -> str:
     """Where an event says something else than its name and the candidate."""
     attempt = event.body
-    moment = "submitting" if attempt.state == "submitting" else "settled"
-    if event.name != f"{candidate_id}.{attempt.attempt:04d}.{moment}" or attempt.candidate_id != candidate_id:
+    if (
+        event.name not in (event_name(attempt), takeover_name(attempt))
+        or attempt.candidate_id != candidate_id
+    ):
         return f"{event.name} is about {attempt.candidate_id}, attempt {attempt.attempt}, {attempt.state}"
-    if candidate is None or moment == "submitting" or attempt.attempt != candidate.attempt:
+    is_end = attempt.state not in (*OPEN, "released")
+    if candidate is None or not is_end or attempt.attempt != candidate.attempt:
         return ""
-    ends = {"made": "succeeded"}.get(candidate.state, candidate.state)
     unlike = [name for name in _COPIED if getattr(attempt, name) != getattr(candidate, name)]
-    unlike += ["state"] if attempt.state != ends else []
+    unlike += ["state"] if attempt.state not in _ENDS[candidate.state] else []
     return f"{event.name} and the candidate differ in {', '.join(unlike)}" if unlike else ""
 
 
 def _claimed_by_others(events: dict[str, Event[Attempt]]) -> list[str]:
     """Attempts that were settled by another worker than claimed them, and were not lost."""
     found = []
-    for name, event in events.items():
-        claim = events.get(name.replace(".settled", ".submitting"), event).body
+    for event in events.values():
         attempt = event.body
-        if attempt.state != "lost" and (claim.worker, claim.profile) != (attempt.worker, attempt.profile):
+        begun = f"{attempt.candidate_id}.{attempt.attempt:04d}.submitting"
+        taken = events.get(takeover_name(attempt)) if attempt.handover else events.get(begun)
+        claim = (taken or event).body
+        is_others = (claim.worker, claim.profile) != (attempt.worker, attempt.profile)
+        if attempt.state not in ("lost", "released") and is_others:
             found.append(
                 f"attempt {attempt.attempt} was claimed by another worker or profile than settled it"
             )

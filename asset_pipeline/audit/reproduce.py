@@ -103,8 +103,11 @@ def _profile(data: Path, providers: Mapping[str, Provider], candidate: Candidate
         )
     if profile.fingerprint(version) != candidate.request.profile_fingerprint:
         raise _Impossible(f"the profile {candidate.profile} has changed since")
-    if profile.price_usd_per_image > 0:
-        raise _Impossible(f"it would cost ${profile.price_usd_per_image:.4f}, and an audit spends nothing")
+    if profile.endpoint is not None:
+        raise _Impossible(f"{candidate.profile} is a remote provider's, and an audit sends nothing out")
+    cost = profile.expected_usd(candidate.request.width, candidate.request.height)
+    if cost > 0:
+        raise _Impossible(f"it would cost ${cost:.4f}, and an audit spends nothing")
     return profile
 
 

@@ -19,6 +19,9 @@ Sensitivity = Literal["public", "internal", "confidential", "local_only"]
 Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$")]
 """A language tag such as ``en-GB``."""
 
+SENSITIVITIES: tuple[Sensitivity, ...] = ("public", "internal", "confidential", "local_only")
+"""From what anybody may see to what stays here."""
+
 MOST_PROMPTS = 20_000
 """How many prompts a campaign may come to unless its file says otherwise."""
 
@@ -199,7 +202,11 @@ class Campaign(_Strict):
     writing: Writing | None = None
     """Whether a text model writes the words; without it the templates do, and nothing is asked."""
     profile: str = "packshot"
-    """The model profile that makes the candidates: a file in ``data/profiles``."""
+    """The model profile that makes the candidates: a file in ``data/profiles``. A change of it remakes them."""
+    alternatives: tuple[str, ...] = ()
+    """Other profiles that may make them instead, as routing chooses; adding one remakes nothing."""
+    priority: Literal["low", "normal", "high", "interactive"] = "normal"
+    """Who goes first where campaigns share providers; ``interactive``: a person waits for each picture."""
     candidates_per_prompt: int = Field(default=1, ge=1, le=64)
     keep: int = Field(default=1, ge=1)
     """How many images to keep for each prompt."""
@@ -215,7 +222,10 @@ class Campaign(_Strict):
     is enough, which promises nothing about what a person would say."""
     budget_usd: float = Field(default=0.0, ge=0.0)
     """The most that all attempts of this campaign may cost together; 0 allows only what is free."""
+    budget_usd_per_day: float | None = Field(default=None, ge=0.0)
+    """The most that attempts claimed on one day (UTC) may cost, within ``budget_usd``."""
     sensitivity: Sensitivity = "internal"
+    """Of its material. A product whose attribute ``sensitivity`` names a stricter one counts as that."""
     deadline: date | None = None
     """No image is made after this day."""
     channels: tuple[str, ...] = ()
@@ -255,10 +265,16 @@ class Campaign(_Strict):
             raise ValueError(
                 f"keep ({self.keep}) is more than candidates_per_prompt ({self.candidates_per_prompt})"
             )
-        for name in ("asset_types", "locales", "channels", "targets"):
+        for name in ("asset_types", "locales", "channels", "targets", "alternatives"):
             values = getattr(self, name)
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} has a value twice")
+        return self
+
+    @model_validator(mode="after")
+    def _alternatives_are_others(self) -> "Campaign":
+        if self.profile in self.alternatives:
+            raise ValueError(f"alternatives names the campaign's own profile {self.profile!r}")
         return self
 
     @model_validator(mode="after")
@@ -314,7 +330,10 @@ keep: 1                      # ... and how many to keep
 #   locale: {en-GB: 20}
 approval: human              # human: a person approves each image. auto: none does where calibration answers
                              # gates: passing every gate is enough
+# alternatives: []           # further profiles that may make them, as routing chooses: docs/routing.md
+# priority: normal           # low, normal, high, or interactive: who goes first where campaigns share a provider
 budget_usd: 0                # the most that all attempts together may cost; 0 allows only what is free
+# budget_usd_per_day: 10     # the most of that on one day
 sensitivity: internal        # public, internal, confidential or local_only
 # deadline: 2027-03-31       # no image is made after this day
 channels: [web_tile]         # names in data/channels.yaml; originals are exported in any case

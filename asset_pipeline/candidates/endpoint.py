@@ -1,4 +1,4 @@
-"""How a remote provider is reached: where, with which key, how patiently, how often. In no candidate's name."""
+"""How a remote provider is reached: where, with which key, how patiently. In no candidate's name."""
 
 from typing import Literal
 

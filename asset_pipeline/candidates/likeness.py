@@ -75,10 +75,15 @@ def like(parent: Parent, wish: Wish, asset_type: AssetType, profile: Profile) ->
             "exclude": tuple(left_out),
             "candidates_per_prompt": each,
             "keep": each,
-            "budget_usd": len(combinations[:most]) * each * profile.price_usd_per_image,
+            "budget_usd": len(combinations[:most]) * each * _most_usd(parent, profile),
             "like": _like(parent, keeps_seed=wish.seeds == 0),
         }
     )
+
+
+def _most_usd(parent: Parent, profile: Profile) -> float:
+    """The most that a picture of the same size costs."""
+    return profile.most_usd(parent.candidate.request.width, parent.candidate.request.height)
 
 
 def unvaried(parent: Parent, asset_type: AssetType) -> Campaign:

@@ -2,15 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from math import inf
 
 from asset_pipeline.campaign.brief import Campaign
-from asset_pipeline.candidates.attempt import FINAL, Attempt, affordable
 from asset_pipeline.candidates.candidate import Candidate
+from asset_pipeline.candidates.clearance import order_objections
+from asset_pipeline.candidates.dispatch import Dispatcher
 from asset_pipeline.candidates.funnel import PASSING_ENDS, objections_to, pictures_for
-from asset_pipeline.candidates.production import Order
-from asset_pipeline.candidates.profile import objections
+from asset_pipeline.candidates.jobs.attempt import FINAL, Attempt, affordable
+from asset_pipeline.candidates.order import Order
+from asset_pipeline.candidates.wanted import Wanted
 from asset_pipeline.candidates.waves import Rounds
 from asset_pipeline.errors import MissingModel, UnsupportedRequest
 from asset_pipeline.prompts.records import Written
@@ -62,6 +65,8 @@ class Plan:
     objections: tuple[str, ...]
     """Why a run would refuse to start."""
     profile: str
+    by_profile: Mapping[str, int] = field(default_factory=dict)
+    """Of what would be made, how many by whom, as routing chooses now; of a funnel it is not known yet."""
     words: WordsWritten | None = None
     """How far a text model has written the words, where the campaign wants that."""
     funnel: Foreseen | None = None
@@ -92,6 +97,10 @@ def plan_production(order: Order, campaign: Campaign, written: Written, ledger: 
     names = {each.candidate_id for each in order.wanted}
     funnel = None if order.rounds is None else foresee(order, order.rounds, len(missing), ledger.spent_usd)
     make = len(missing) if funnel is None else funnel.paid
+    by_profile = {} if funnel is not None else deal(order, missing)
+    expected = sum(
+        order.lane(name).expected_usd(each) for name, those in by_profile.items() for each in those
+    )
     return Plan(
         campaign_id=order.campaign_id,
         has_run=bool(ledger.candidates),
@@ -105,14 +114,26 @@ def plan_production(order: Order, campaign: Campaign, written: Written, ledger: 
         make_by_asset_type=dict(sorted(Counter(each.prompt.asset_type for each in missing).items())),
         new_skus=tuple(sorted({each.prompt.sku for each in missing} - known)),
         no_longer_wanted=sum(each.candidate_id not in names for each in ledger.candidates),
-        cost_usd=make * order.profile.price_usd_per_image,
+        cost_usd=expected if funnel is None else make * order.most_usd,
         spent_usd=ledger.spent_usd,
         budget_usd=order.budget_usd,
-        objections=(*objections(campaign, order.profile, today), *_too_many(order), *_unsupported(order)),
+        objections=(*order_objections(campaign, order, today), *_too_many(order), *_unsupported(order)),
         profile=order.profile_name,
+        by_profile={name: len(those) for name, those in by_profile.items()},
         words=written.words,
         funnel=funnel,
     )
+
+
+def deal(order: Order, missing: Sequence[Wanted]) -> dict[str, list[Wanted]]:
+    """By profile, what it would make; what nobody may make counts as the campaign's own."""
+    if not order.alternatives:
+        return {order.profile_name: list(missing)} if missing else {}
+    assigned = Dispatcher(order, {}).assign([(each, 1) for each in missing], inf, {})
+    dealt = {name: [wanted for wanted, _ in those] for name, those in assigned.lanes.items()}
+    for (wanted, _), _ in assigned.given_up:
+        dealt.setdefault(order.profile_name, []).append(wanted)
+    return dealt
 
 
 def foresee(order: Order, rounds: Rounds, missing: int, spent_usd: float) -> Foreseen:
@@ -124,7 +145,7 @@ def foresee(order: Order, rounds: Rounds, missing: int, spent_usd: float) -> For
         missing: how many pictures these asked for and nobody made.
         spent_usd: what all attempts of the campaign came to.
     """
-    price = order.profile.price_usd_per_image
+    price = order.most_usd
     passed = {
         prompt.prompt_id: rounds.shares(prompt.prompt_id)[-1].passed if rounds.shares(prompt.prompt_id) else 0
         for prompt in rounds.prompts
@@ -139,7 +160,7 @@ def foresee(order: Order, rounds: Rounds, missing: int, spent_usd: float) -> For
         keep_per_prompt=rounds.terms.keep,
         open_prompts=len(still_open),
         most=most,
-        paid=affordable([""] * most, price, spent_usd, order.budget_usd),
+        paid=affordable([price] * most, order.budget_usd - spent_usd),
         pass_rate=good / made if made else None,
         expected=min(most, max(missing, pictures_for(lacking, good / made))) if good else None,
     )
@@ -155,7 +176,7 @@ def _unsupported(order: Order) -> list[str]:
     try:
         for asked in order.requests():
             try:
-                order.provider.check(asked)
+                order.require_words_for(asked)
             except (UnsupportedRequest, MissingModel) as error:
                 found[str(error)] = None
     except UnsupportedRequest as error:  # a funnel moves a parameter that the provider does not have

@@ -1,114 +1,45 @@
 """The generation loop: makes what is missing, keeps each image the moment it is finished.
 
-Makers call the provider and never touch a file; claimers claim what comes next; finishers encode, hash,
-look at, store and record. Between makers and finishers waits a bounded number of pictures, so that memory
-stays flat however long the campaign is. Claims and ends of attempts stay one exclusive file each, which is
-what makes paying twice impossible; they cost the model no time because threads write them side by side.
-Killed at any moment, everything that was recorded is kept, and the next run goes on from there; interrupted,
-what was rendered is finished first.
+Pass after pass: what is missing is routed to those who may make it now, and every lane works on its part side
+by side. Killed at any moment, everything that was recorded is kept: the next run takes over what a remote
+provider has, buries what died with its process, and makes the rest.
 """
 
-import itertools
-import math
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import UTC, datetime
 
-from asset_pipeline.candidates.attempt import (
+from asset_pipeline.candidates.books import Books
+from asset_pipeline.candidates.dispatch import Assigned, Dispatcher
+from asset_pipeline.candidates.jobs.attempt import (
     ATTEMPTS,
+    OPEN,
     Attempt,
-    affordable,
-    event_name,
-    newest,
-    spent_usd,
+    histories,
+    newest_of,
+    takeover_name,
     what_next,
 )
-from asset_pipeline.candidates.glance import glance
+from asset_pipeline.candidates.jobs.remote import Hearing, account_of
+from asset_pipeline.candidates.jobs.traffic import Traffic
+from asset_pipeline.candidates.making import Making, Missing, Workplace
+from asset_pipeline.candidates.order import Lane, Order
 from asset_pipeline.candidates.progress import Progress, added
-from asset_pipeline.candidates.request import Asked, Profile, Provider, Rendered
-from asset_pipeline.candidates.wanted import Wanted, rehearsed, wanted_sha256
-from asset_pipeline.candidates.waves import Rounds
-from asset_pipeline.errors import (
-    BudgetExceeded,
-    ProviderError,
-    ProviderRefused,
-    ProviderUnavailable,
-    UnsupportedRequest,
-)
-from asset_pipeline.fingerprint import seed_from
-from asset_pipeline.pictures.encode import lossless_webp, mask_webp
+from asset_pipeline.candidates.retrying import is_settled_for_now
+from asset_pipeline.candidates.wanted import Wanted
+from asset_pipeline.errors import BudgetExceeded, ProviderUnavailable
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.worker import Worker, is_alive
 
-FINISHERS = max(4, min(8, os.cpu_count() or 1))
-"""Half of a finisher's time is waiting for a disk or a bucket, so that there are more than processors."""
-CLAIMERS = 8
-WAITING_PER_MAKER = 4
-WAITING_BATCHES = 2
-"""How many rendered pictures may wait for a finisher or be with one, for each maker: as many as these batches
-hold, so that a batch that comes all at once waits for none, and never fewer than WAITING_PER_MAKER."""
-UNAVAILABLE_IN_A_ROW = 3
-"""After so many the provider is left alone for the rest of the run."""
-REPORT_SECONDS = 5.0
-"""Time between two lines of the log."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a run was asked to make, with what, and how."""
-
-    campaign_id: str
-    wanted: Sequence[Wanted]
-    profile_name: str
-    profile: Profile
-    provider: Provider
-    budget_usd: float
-    afresh: bool = False
-    rounds: Rounds | None = None
-    """The campaign's funnel, if it has one."""
-    part: tuple[int, int] = (0, 1)
-    """Of a funnel: which shard this is, of how many."""
-
-    def shard(self, index: int, of: int) -> "Order":
-        """The part of the order that shard `index` of `of` makes, by the candidates' names.
-
-        A funnel's rounds are the campaign's, so that its shards make each round together: each begins with
-        its own prompts, by their names, and then takes what others have not begun.
-        """
-        if self.rounds is not None:
-            return replace(self, part=(index, of))
-        mine = [each for each in self.wanted if int(each.candidate_id[1:9], 16) % of == index]
-        return replace(self, wanted=mine)
-
-    @property
-    def basis_sha256(self) -> str:
-        """The hash of what must not change during a run; a funnel's rounds add to what is wanted."""
-        return wanted_sha256(self.wanted) if self.rounds is None else self.rounds.basis_sha256
-
-    def requests(self) -> Iterator[Asked]:
-        """All that the provider has to have words for, a funnel's later rounds included.
-
-        Raises:
-            UnsupportedRequest: it has none for a parameter of them, at the time when that comes.
-        """
-        yield from (each.asked for each in self.wanted)
-        if self.rounds is not None:
-            yield from rehearsed(self.rounds, self.profile, self.provider.version_of)
-
-    def is_own(self, wanted: Wanted) -> bool:
-        """Whether it is of the shard's own prompts."""
-        index, of = self.part
-        return seed_from("shard", wanted.prompt.prompt_id) % of == index
-
-    def in_turn(self, missing: Sequence[tuple[Wanted, int]]) -> list[tuple[Wanted, int]]:
-        """The shard's own first, then the others' from their end, where they are not at work yet."""
-        own = [each for each in missing if self.is_own(each[0])]
-        return own + [each for each in reversed(missing) if not self.is_own(each[0])]
+LOOK_SECONDS = 2.0
+"""Between two looks at what another run is making."""
+HEALTH_PATIENCE_SECONDS = 330.0
+"""How long a run waits for providers that are left alone, all together: one longest pause of a breaker."""
+PASS_PER_MAKER = 16
+"""Where several profiles share the work, a pass deals so many pictures for each of their makers, so that
+routing looks again at prices, health and pass rates before long."""
 
 
 def produce(order: Order, store: Store, worker: Worker, report: Callable[[str], None]) -> Progress:
@@ -116,7 +47,7 @@ def produce(order: Order, store: Store, worker: Worker, report: Callable[[str], 
 
     Raises:
         BudgetExceeded: the budget does not pay for all that is missing; what it pays for was made.
-        ProviderUnavailable: the provider failed several times in a row; what was finished is kept.
+        ProviderUnavailable: nobody who may make it can be asked; what was finished is kept.
         ExceptionGroup: the provider has bugs that some images met; all others were made.
     """
     with accounted(order, report) as progress:
@@ -129,8 +60,8 @@ def accounted(order: Order, report: Callable[[str], None]) -> Iterator[Progress]
     """Keep account of what is made in the block, and tell it at its end; raise the bugs that were met."""
     progress = Progress(
         wanted=len(order.wanted),
-        makers=makers_for(order.profile, order.provider),
-        batch_size=order.profile.batch_size,
+        makers=sum(lane.makers for lane in order.lanes),
+        batch_size=max(lane.batch_size for lane in order.lanes),
     )
     before = order.provider.observed()
     try:
@@ -150,299 +81,181 @@ def make_all(
 
     Raises BudgetExceeded and ProviderUnavailable, as ``produce`` does.
     """
+    books = Books(store, order.campaign_id, order.budget_usd, order.budget_usd_per_day)
+    place = Workplace(order, store, worker, report, progress, books, Hearing(store))
+    place.traffic |= {lane.name: _traffic(lane, store, worker) for lane in order.lanes if lane.is_remote}
+    dispatcher = Dispatcher(order, place.traffic)
+    patience = HEALTH_PATIENCE_SECONDS
     while True:
-        events = store.events.read(ATTEMPTS, order.campaign_id)
-        missing, elsewhere = _sort(
-            order, _bury_the_dead(order, store, worker, newest(events)), worker, progress
-        )
-        if missing:
-            _Production(order, store, worker, report, progress).make(missing, spent_usd(events))
+        place.begin_pass()
+        attempts = books.standings()
+        resumed = _after_the_dead(place, attempts)
+        by_candidate = histories(attempts.values())
+        missing, elsewhere = _sort(order, by_candidate, worker, progress)
+        own = {name: _own(history, worker) for name, history in by_candidate.items()}
+        most = None if len(order.lanes) == 1 else PASS_PER_MAKER * progress.makers
+        assigned = dispatcher.assign(order.in_turn(missing), books.left_usd(), own, most)
+        if resumed or assigned.count:
+            report(f"{assigned.count} images to make, {progress.reused} are there")
+            dispatcher.closed |= _work(place, assigned.lanes, resumed)
         elif elsewhere:
             report(f"waiting for {len(elsewhere)} images that another run is making")
-            time.sleep(2.0)
+            time.sleep(LOOK_SECONDS)
+        elif assigned.unaffordable:
+            raise BudgetExceeded(_over_budget(order, assigned.unaffordable, books.left_usd()))
+        elif assigned.waiting:
+            patience -= _wait_for_health(dispatcher, assigned, patience, report)
         else:
             return
 
 
-def _bury_the_dead(
-    order: Order, store: Store, worker: Worker, last: Mapping[str, Attempt]
-) -> dict[str, Attempt]:
-    """Settle as lost what a worker claimed and did not live to finish; return what then is the last state."""
-    alive: dict[str, bool] = {worker.worker_id: True}
-    after = dict(last)
-    for candidate_id, attempt in last.items():
-        if attempt.state != "submitting":
+def _work(
+    place: Workplace, missing: Mapping[str, Sequence[Missing]], resumed: Mapping[str, Sequence[Attempt]]
+) -> dict[str, str]:
+    """Let every lane work on its part; return those that are left alone from now on, and why."""
+    busy = [lane for lane in place.order.lanes if lane.name in missing or lane.name in resumed]
+    work = [(Making(lane, place), missing.get(lane.name, ()), resumed.get(lane.name, ())) for lane in busy]
+    if len(work) == 1:
+        making, dealt, taken = work[0]
+        reasons = [making.make(dealt, taken)]
+    else:
+        with ThreadPoolExecutor(max(1, len(work)), "lane") as pool:
+            lanes = [pool.submit(making.make, dealt, taken) for making, dealt, taken in work]
+            try:
+                while wait(lanes, timeout=LOOK_SECONDS).not_done:
+                    pass
+            except BaseException:
+                place.stopped.set()
+                raise
+        reasons = [lane.result() for lane in lanes]
+    return {lane.name: reason for lane, reason in zip(busy, reasons, strict=True) if reason is not None}
+
+
+def _traffic(lane: Lane, store: Store, worker: Worker) -> Traffic:
+    endpoint = lane.profile.endpoint
+    if endpoint is None:
+        raise TypeError(f"{lane.name} has no endpoint")
+    return Traffic(store, worker, lane.name, account_of(endpoint, lane.provider.name), endpoint)
+
+
+def _after_the_dead(place: Workplace, attempts: dict[tuple[str, int], Attempt]) -> dict[str, list[Attempt]]:
+    """Take over, or settle as lost, what a worker claimed and did not live to finish.
+
+    Args:
+        place: who takes over.
+        attempts: the newest state of each; brought up to date.
+
+    Returns:
+        By profile, what was taken over.
+    """
+    alive: dict[str, bool] = {place.worker.worker_id: True}
+    lanes = {lane.name for lane in place.order.lanes}
+    resumed: dict[str, list[Attempt]] = {}
+    for key, attempt in attempts.items():
+        if attempt.state not in OPEN:
             continue
         owner = attempt.worker
         if owner.worker_id not in alive:
-            alive[owner.worker_id] = is_alive(store, owner)
-        step = what_next(attempt, owner_is_alive=alive[owner.worker_id], this_run=worker.run_id, afresh=False)
-        if step.action == "bury":
+            alive[owner.worker_id] = is_alive(place.store, owner)
+        step = what_next(attempt, owner_is_alive=alive[owner.worker_id], this_run="", afresh=False)
+        if step.action == "wait":
+            continue
+        was_sent = attempt.call is not None and attempt.call.sent_at is not None
+        if step.action == "bury" or not was_sent:
+            cost = attempt.cost_usd if step.action == "bury" else 0.0
             lost = attempt.model_copy(
-                update={"state": "lost", "reason": step.reason, "run_id": worker.run_id}
+                update={
+                    "state": "lost",
+                    "reason": step.reason,
+                    "run_id": place.worker.run_id,
+                    "cost_usd": cost,
+                }
             )
-            if store.events.append(ATTEMPTS, order.campaign_id, event_name(lost), lost):
-                after[candidate_id] = lost
-    return after
+            if place.append(lost):
+                attempts[key] = lost
+        elif attempt.profile not in lanes:
+            place.report(
+                f"attempt {attempt.attempt} at {attempt.candidate_id} waits at {attempt.profile}, which is no"
+                " profile of this campaign any more; it stays open until it is one again"
+            )
+        elif (taken := _taken_over(place, attempt)) is not None:
+            attempts[key] = taken
+            resumed.setdefault(taken.profile, []).append(taken)
+    return resumed
+
+
+def _taken_over(place: Workplace, attempt: Attempt) -> Attempt | None:
+    """Take an attempt over; none if another worker was faster."""
+    taken = attempt.model_copy(
+        update={
+            "worker": place.worker,
+            "run_id": place.worker.run_id,
+            "handover": attempt.handover + 1,
+        }
+    )
+    campaign = place.order.campaign_id
+    return taken if place.store.events.append(ATTEMPTS, campaign, takeover_name(taken), taken) else None
 
 
 def _sort(
-    order: Order, last: Mapping[str, Attempt], worker: Worker, progress: Progress
-) -> tuple[list[tuple[Wanted, int]], list[Wanted]]:
+    order: Order, by_candidate: Mapping[str, Sequence[Attempt]], worker: Worker, progress: Progress
+) -> tuple[list[Missing], list[Wanted]]:
     """What this run has to make, with the number of the attempt, and what others are making."""
-    missing: list[tuple[Wanted, int]] = []
+    missing: list[Missing] = []
     elsewhere: list[Wanted] = []
-    progress.reused = 0
+    progress.reused = progress.held = 0
     for wanted in order.wanted:
-        attempt = last.get(wanted.candidate_id)
-        if attempt and attempt.worker == worker and attempt.state != "lost":
+        history = by_candidate.get(wanted.candidate_id, ())
+        if is_settled_for_now(_own(history, worker)):
             continue
-        step = what_next(attempt, owner_is_alive=True, this_run=worker.run_id, afresh=order.afresh)
+        last = newest_of(history)
+        step = what_next(last, owner_is_alive=True, this_run=worker.run_id, afresh=order.afresh)
         if step.action == "make":
-            missing.append((wanted, step.attempt))
+            missing.append((wanted, history[-1].attempt + 1 if history else 1))
         elif step.action == "wait":
             elsewhere.append(wanted)
+        elif step.action == "hold":
+            progress.held += 1
         else:
             progress.reused += 1
     return missing, elsewhere
 
 
-@dataclass
-class _Turn:
-    """What a maker did with one batch; times are the monotonic clock's, in seconds."""
-
-    finishing: list[Future[Attempt]] = field(default_factory=list)
-    in_provider: float = 0.0
-    queue_full: float = 0.0
-    began: float = 0.0
-    ended: float = 0.0
+def _own(history: Sequence[Attempt], worker: Worker) -> list[Attempt]:
+    return [attempt for attempt in history if attempt.worker == worker]
 
 
-class _Production:
-    """One pass of makers and finishers over what is missing."""
-
-    def __init__(
-        self, order: Order, store: Store, worker: Worker, report: Callable[[str], None], progress: Progress
-    ) -> None:
-        self._order = order
-        self._store = store
-        self._worker = worker
-        self._report = report
-        self._progress = progress
-        self._waiting = threading.BoundedSemaphore(
-            progress.makers * max(WAITING_PER_MAKER, WAITING_BATCHES * progress.batch_size)
-        )
-        self._finishers = ThreadPoolExecutor(FINISHERS, "finisher")
-        self._claimers = ThreadPoolExecutor(CLAIMERS, "claimer")
-        self._makers = ThreadPoolExecutor(progress.makers, "maker")
-        self._stopped = threading.Event()
-        self._accounts = threading.Lock()
-        self._unavailable_in_a_row = 0
-        self._last_report = time.monotonic()
-        self._earlier = progress.making_seconds
-        self._first, self._last = math.inf, 0.0
-
-    def make(self, missing: Sequence[tuple[Wanted, int]], spent: float) -> None:
-        price = self._order.profile.price_usd_per_image
-        paid = affordable(
-            [wanted.candidate_id for wanted, _ in missing], price, spent, self._order.budget_usd
-        )
-        self._report(f"{len(missing)} images to make, {self._progress.reused} are there")
-        # Makers end first: what they have rendered still finds a finisher, whatever ended them.
-        with self._finishers, self._claimers, self._makers:
-            self._feed(_batches(self._order.in_turn(missing[:paid]), self._progress.batch_size))
-        if not self._is_open():
-            raise ProviderUnavailable(
-                f"{self._order.provider.name} was unavailable {self._unavailable_in_a_row} times in a row; "
-                "what is finished is kept, run again when it is back"
-            )
-        if paid < len(missing):
-            raise BudgetExceeded(
-                f"{len(missing) - paid} of {len(missing)} missing images are beyond the budget of "
-                f"${self._order.budget_usd:.2f} (spent ${spent:.2f}, ${price:.4f} each); raise budget_usd"
-            )
-
-    def _feed(self, batches: Iterator[list[tuple[Wanted, int]]]) -> None:
-        """Keep every maker busy, until all is finished.
-
-        What costs nothing is claimed one batch ahead, so that no maker waits for its claims. What costs money
-        is claimed when it is its turn: a claim whose worker died counts as spent.
-        """
-        ahead = self._order.profile.price_usd_per_image == 0
-        running: set[Future[list[Future[Attempt]]]] = set()
-        finishing: set[Future[Attempt]] = set()
-        try:
-            while True:
-                free = self._progress.makers + ahead - len(running)
-                running |= {
-                    self._makers.submit(self._make_batch, self._claimed(batch))
-                    for batch in itertools.islice(batches, self._is_open() * free)
-                }
-                if not running and not finishing:
-                    return
-                pending: set[Future[Any]] = {*running, *finishing}
-                done, _ = wait(pending, timeout=REPORT_SECONDS, return_when=FIRST_COMPLETED)
-                for turn in done & running:
-                    running.discard(turn)
-                    finishing |= set(turn.result())
-                for finished in done & finishing:
-                    finishing.discard(finished)
-                    finished.result()
-                self._tell()
-        finally:
-            self._stopped.set()
-            for future in running:
-                future.cancel()
-
-    def _is_open(self) -> bool:
-        return self._unavailable_in_a_row < UNAVAILABLE_IN_A_ROW
-
-    def _claimed(self, batch: Sequence[tuple[Wanted, int]]) -> list[tuple[Wanted, int, Future[bool]]]:
-        """Start to claim a batch: one exclusive file for each attempt as ever, written side by side."""
-        return [
-            (wanted, number, self._claimers.submit(self._claim, wanted, number)) for wanted, number in batch
-        ]
-
-    def _claim(self, wanted: Wanted, number: int) -> bool:
-        """Say before all others that this run makes it; false if another was faster."""
-        attempt = self._attempt(wanted.candidate_id, number, 0.0)
-        return self._store.events.append(ATTEMPTS, self._order.campaign_id, event_name(attempt), attempt)
-
-    def _make_batch(self, batch: Sequence[tuple[Wanted, int, Future[bool]]]) -> list[Future[Attempt]]:
-        """Render what was claimed, and hand each picture on as it comes."""
-        claimed = {wanted.candidate_id: (wanted, number) for wanted, number, claim in batch if claim.result()}
-        turn = _Turn(began=time.monotonic())
-        if claimed and not self._stopped.is_set():
-            self._render(claimed, turn)
-            self._account_for(turn)
-        return turn.finishing
-
-    def _render(self, claimed: dict[str, tuple[Wanted, int]], turn: _Turn) -> None:
-        """Begin nothing more once the run is stopped; what has no answer then is buried by the next one."""
-        asked = [wanted.asked for wanted, _ in claimed.values()]
-        failure = ProviderError(f"{self._order.provider.name} gave no answer")
-        began = time.monotonic()
-        try:
-            for answer, result in self._order.provider.render(asked, self._store.images.get):
-                turn.in_provider += time.monotonic() - began
-                _, number = claimed.pop(answer.request.candidate_id)
-                self._hand_on(turn, answer.request.candidate_id, number, time.monotonic() - began, result)
-                if self._stopped.is_set():
-                    return
-                began = time.monotonic()
-        except ProviderError as error:
-            failure = error
-        except Exception as bug:  # noqa: BLE001 - one picture's bug must not stop the others; produce() raises it
-            self._progress.bugs.append(bug)
-            failure = ProviderError(f"a bug in {self._order.provider.name}: {bug!r}")
-        turn.ended = time.monotonic()
-        turn.in_provider += turn.ended - began
-        for candidate_id, (_, number) in claimed.items():
-            self._hand_on(turn, candidate_id, number, time.monotonic() - began, failure)
-
-    def _hand_on(
-        self, turn: _Turn, candidate_id: str, number: int, seconds: float, result: Rendered | ProviderError
-    ) -> None:
-        """Give an answer to the finishers, as soon as they have room for it."""
-        turn.ended = time.monotonic()
-        self._waiting.acquire()
-        turn.queue_full += time.monotonic() - turn.ended
-        attempt = self._attempt(candidate_id, number, seconds)
-        turn.finishing.append(self._finishers.submit(self._finish, attempt, result))
-
-    def _attempt(self, candidate_id: str, number: int, seconds: float) -> Attempt:
-        return Attempt(
-            candidate_id=candidate_id,
-            attempt=number,
-            state="submitting",
-            run_id=self._worker.run_id,
-            worker=self._worker,
-            profile=self._order.profile_name,
-            seconds=seconds,
-            cost_usd=self._order.profile.price_usd_per_image,
-        )
-
-    def _finish(self, attempt: Attempt, result: Rendered | ProviderError) -> Attempt:
-        """Keep the picture, then record that it is there; in this order, so that no record is without one."""
-        try:
-            if isinstance(result, Rendered):
-                settled = attempt.model_copy(update=self._kept(result))
-            else:
-                refused = isinstance(result, ProviderRefused | UnsupportedRequest)
-                settled = attempt.model_copy(
-                    update={
-                        "state": "refused" if refused else "failed",
-                        "reason": str(result),
-                        "cost_usd": 0.0,
-                    }
-                )
-                unavailable = isinstance(result, ProviderUnavailable)
-                self._unavailable_in_a_row = self._unavailable_in_a_row + 1 if unavailable else 0
-            self._store.events.append(ATTEMPTS, self._order.campaign_id, event_name(settled), settled)
-            with self._accounts:
-                self._progress.count(settled)
-            return settled
-        finally:
-            self._waiting.release()
-
-    def _kept(self, picture: Rendered) -> dict[str, Any]:
-        """Keep a picture and say what is to be recorded of it; one that shows nothing is not kept."""
-        seen = glance(picture.pixels)
-        details = {**picture.details, "glance": seen.measures()}
-        if seen.flat_colour is not None:
-            reason = (
-                f"the picture is one flat colour {seen.flat_colour}; another seed or prompt may show more"
-            )
-            return {"state": "refused", "reason": reason, "details": details}
-        keep = self._store.images.put
-        return {
-            "state": "succeeded",
-            "image_sha256": keep(lossless_webp(picture.pixels), "webp"),
-            "mask_sha256": None if picture.mask is None else keep(mask_webp(picture.mask), "webp"),
-            "perceptual_hash": seen.perceptual_hash,
-            "details": details,
-        }
-
-    def _account_for(self, turn: _Turn) -> None:
-        """Add a maker's turn to the run's times."""
-        progress = self._progress
-        with self._accounts:
-            self._first, self._last = min(self._first, turn.began), max(self._last, turn.ended)
-            progress.provider_seconds += turn.in_provider
-            progress.queue_full_seconds += turn.queue_full
-            progress.making_seconds = self._earlier + self._last - self._first
-            if not self._earlier:
-                progress.startup_seconds = self._first - progress.started
-
-    def _tell(self) -> None:
-        """A line for the log, now and then."""
-        if time.monotonic() - self._last_report >= REPORT_SECONDS:
-            self._last_report = time.monotonic()
-            self._progress.wall_seconds = time.monotonic() - self._progress.started
-            self._report(self._progress.line())
+def _over_budget(order: Order, missing: Sequence[Missing], left_usd: float) -> str:
+    per_day = order.budget_usd_per_day
+    day = "" if per_day is None else f" (${per_day:.2f} a day)"
+    each = min(lane.most_usd(wanted) for wanted, _ in missing for lane in order.lanes if lane.costs)
+    return (
+        f"{len(missing)} missing images are beyond the budget of ${order.budget_usd:.2f}{day}: "
+        f"${max(0.0, left_usd):.2f} are left, and one takes ${each:.4f} or more; raise budget_usd"
+    )
 
 
-def makers_for(profile: Profile, provider: Provider) -> int:
-    """How many batches are made side by side: no more than the profile and the provider say."""
-    limits = [limit for limit in (profile.concurrency, provider.makers) if limit]
-    return min(limits, default=os.cpu_count() or 1)
+def _wait_for_health(
+    dispatcher: Dispatcher, assigned: Assigned, patience: float, report: Callable[[str], None]
+) -> float:
+    """Wait until a provider may be asked again; return the seconds that it took.
 
-
-def _batches(missing: Sequence[tuple[Wanted, int]], size: int) -> Iterator[list[tuple[Wanted, int]]]:
-    """Batches of requests of the same shape; the same words stay together, else in order.
-
-    So that a provider reads each prompt once, however small its memory for prompts.
+    Raises:
+        ProviderUnavailable: time heals none of them, or it takes too long.
     """
-    places: dict[tuple[str, str], int] = {}
-
-    def shape(each: tuple[Wanted, int]) -> tuple[int, int]:
-        return each[0].asked.request.width, each[0].asked.request.height
-
-    def words(each: tuple[Wanted, int]) -> int:
-        request = each[0].asked.request
-        return places.setdefault((request.prompt, request.negative_prompt), len(places))
-
-    ordered = sorted(missing, key=lambda each: (shape(each), words(each)))
-    for _, alike in itertools.groupby(ordered, key=shape):
-        while batch := list(itertools.islice(alike, size)):
-            yield batch
+    _, route = assigned.waiting[0]
+    until = dispatcher.healthy_at()
+    seconds = None if until is None else max(0.1, (until - datetime.now(UTC)).total_seconds())
+    if seconds is None or seconds > patience:
+        reasons = [
+            f"{verdict.offer.profile}: {objection}"
+            for verdict in route.verdicts
+            for objection in verdict.objections
+        ]
+        raise ProviderUnavailable(
+            f"{len(assigned.waiting)} images wait for a provider; what is finished is kept, run again later. "
+            + "; ".join(reasons)
+        )
+    report(f"{len(assigned.waiting)} images wait {seconds:.0f} s for a provider: {route.because}")
+    time.sleep(seconds)
+    return seconds

@@ -5,8 +5,10 @@ from datetime import date
 from pathlib import Path
 
 from asset_pipeline.campaign.brief import Campaign
+from asset_pipeline.candidates.clearance import sensitivity_objections
+from asset_pipeline.candidates.jobs.remote import Remote
 from asset_pipeline.candidates.request import Profile, Provider
-from asset_pipeline.errors import InvalidFile, NoRoute
+from asset_pipeline.errors import InvalidFile
 from asset_pipeline.yaml_model import read_folder, read_named
 
 
@@ -19,11 +21,18 @@ def load_profile(data: Path, name: str, providers: Mapping[str, Provider]) -> Pr
     """
     path = data / "profiles" / f"{name}.yaml"
     profile = read_named(path, Profile, "model profile")
+    _require_provider(path, profile, providers)
+    return profile
+
+
+def _require_provider(path: Path, profile: Profile, providers: Mapping[str, Provider]) -> None:
     if profile.provider not in providers:
         raise InvalidFile(
             f"{path}: provider: there is no provider {profile.provider!r} (there are: {', '.join(providers)})"
         )
-    return profile
+    if isinstance(providers[profile.provider], Remote) != (profile.endpoint is not None):
+        has = "is asked through an endpoint: give it one" if profile.endpoint is None else "has no endpoint"
+        raise InvalidFile(f"{path}: endpoint: the provider {profile.provider!r} {has}")
 
 
 def load_profiles(data: Path) -> dict[str, Profile]:
@@ -33,18 +42,7 @@ def load_profiles(data: Path) -> dict[str, Profile]:
 
 def objections(campaign: Campaign, profile: Profile, today: date) -> list[str]:
     """Why this profile may not make this campaign's images; none if it may."""
-    found = []
-    if profile.is_remote and campaign.sensitivity == "local_only":
-        found.append("the campaign is local_only and the profile sends its material to another machine")
-    if campaign.sensitivity not in profile.sensitivities:
-        found.append(f"the profile is not cleared for {campaign.sensitivity} material")
+    found = sensitivity_objections(campaign.sensitivity, profile)
     if campaign.deadline is not None and today > campaign.deadline:
         found.append(f"the campaign's deadline was {campaign.deadline}")
     return found
-
-
-def require_route(campaign: Campaign, profile: Profile, today: date) -> None:
-    """Raise NoRoute with every objection, if there are any."""
-    found = objections(campaign, profile, today)
-    if found:
-        raise NoRoute(f"the profile {campaign.profile!r} cannot take this campaign: {'; '.join(found)}")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from asset_pipeline.candidates.attempt import Attempt
+from asset_pipeline.candidates.jobs.attempt import Attempt
 
 TOTALS = (
     "model_load_seconds",
@@ -27,6 +27,10 @@ class Progress:
     made: int = 0
     refused: int = 0
     failed: int = 0
+    open: int = 0
+    """What is still at a provider; the next run goes on with it."""
+    held: int = 0
+    """What a person has to release before another attempt is made."""
     cost_usd: float = 0.0
     makers: int = 1
     batch_size: int = 1
@@ -83,6 +87,8 @@ class Progress:
             "made": self.made,
             "refused": self.refused,
             "failed": self.failed,
+            "open": self.open,
+            "held": self.held,
             "cost_usd": round(self.cost_usd, 6),
             "makers": self.makers,
             "batch_size": self.batch_size,
@@ -104,6 +110,8 @@ class Progress:
             f"{self.made} made, {self.refused} refused, {self.failed} failed, {self.reused} were there, "
             f"of {self.wanted}; ${self.cost_usd:.2f}"
         )
+        line += f"; {self.open} still at a provider" if self.open else ""
+        line += f"; {self.held} wait for a person's release" if self.held else ""
         if not self.maker_seconds:
             return line
         return (
@@ -115,7 +123,7 @@ class Progress:
         """Take a settled attempt into account."""
         self.made += attempt.state == "succeeded"
         self.refused += attempt.state == "refused"
-        self.failed += attempt.state == "failed"
+        self.failed += attempt.state in ("failed", "canceled", "expired", "lost", "unreconciled")
         self.cost_usd += attempt.cost_usd
 
 

@@ -1,20 +1,23 @@
 """Reading and writing the facts of candidates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 
-from asset_pipeline.campaign.brief import Campaign, campaign_path, load_campaign
-from asset_pipeline.candidates.attempt import ATTEMPTS, Attempt, affordable, newest, spent_usd
+from asset_pipeline.campaign.brief import SENSITIVITIES, Campaign, campaign_path, load_campaign
 from asset_pipeline.candidates.candidate import Candidate
+from asset_pipeline.candidates.clearance import ATTRIBUTE, order_objections, stricter
 from asset_pipeline.candidates.funnel import objections_to, terms_of
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, OPEN, Attempt, affordable, newest, spent_usd
 from asset_pipeline.candidates.judge import Judge
-from asset_pipeline.candidates.production import Order
-from asset_pipeline.candidates.profile import load_profile, require_route
+from asset_pipeline.candidates.order import Lane, Order
+from asset_pipeline.candidates.profile import load_profile
 from asset_pipeline.candidates.request import Provider
+from asset_pipeline.candidates.routing import PassRate
 from asset_pipeline.candidates.wanted import Wanted, asked_once, profiles_of, want_candidates
 from asset_pipeline.candidates.waves import Rounds, load_waves
+from asset_pipeline.catalog.records import load_products
 from asset_pipeline.errors import InvalidFile, NoRoute, UnfinishedRun
 from asset_pipeline.prompts.prompt import Prompt
 from asset_pipeline.prompts.records import load_prompts
@@ -34,6 +37,8 @@ class Workshop:
     providers: Mapping[str, Provider]
     judge: Judge | None = None
     """Who says which candidates pass; a campaign with a funnel cannot be made without."""
+    pass_rates: Callable[[], Mapping[str, PassRate]] = dict
+    """Gives, by profile, how many of its pictures passed; asked where several share a campaign."""
 
 
 def order_for(workshop: Workshop, campaign_id: str, *, afresh: bool = False) -> Order:
@@ -47,11 +52,11 @@ def order_for(workshop: Workshop, campaign_id: str, *, afresh: bool = False) -> 
     """
     campaign = load_campaign(workshop.data, campaign_id)
     order = order_from(workshop, campaign_id, campaign, load_prompts(workshop.store, campaign_id))
-    require_route(campaign, order.profile, datetime.now(UTC).date())
+    if found := order_objections(campaign, order, datetime.now(UTC).date()):
+        raise NoRoute(f"the profile {campaign.profile!r} cannot take this campaign: {'; '.join(found)}")
     if order.rounds is not None:
         require_funnel(workshop, campaign_id, order.rounds)
-    for asked in order.requests():
-        order.provider.check(asked)
+    order.require_words()
     return replace(order, afresh=afresh)
 
 
@@ -77,7 +82,7 @@ def order_from(workshop: Workshop, campaign_id: str, campaign: Campaign, prompts
         waves = load_waves(workshop.store, campaign_id)
         terms = terms_of(campaign, campaign.funnel, len(prompts))
         rounds = Rounds(campaign.funnel, terms, prompts, profiles, waves)
-    return Order(
+    order = Order(
         campaign_id=campaign_id,
         wanted=want_candidates(prompts, campaign, profile, version_of, rounds),
         profile_name=campaign.profile,
@@ -85,7 +90,45 @@ def order_from(workshop: Workshop, campaign_id: str, campaign: Campaign, prompts
         provider=provider,
         budget_usd=campaign.budget_usd,
         rounds=rounds,
+        alternatives=tuple(_lane(workshop, name) for name in campaign.alternatives),
+        budget_usd_per_day=campaign.budget_usd_per_day,
+        priority=campaign.priority,
+        sensitivity=campaign.sensitivity,
+        seconds_left=_seconds_left(campaign, datetime.now(UTC)),
     )
+    return with_products(workshop, order)
+
+
+def with_products(workshop: Workshop, order: Order) -> Order:
+    """The order with what its routing depends on besides: sensitive products, and how often profiles pass.
+
+    Neither is read where it makes no difference: one profile, on this machine, that may see everything.
+    """
+    sees_all = all(
+        not lane.profile.is_remote and len(set(lane.profile.sensitivities)) == len(SENSITIVITIES)
+        for lane in order.lanes
+    )
+    if sees_all and not order.alternatives:
+        return order
+    marked = {
+        product.sku: stricter(order.sensitivity, product.attributes.get(ATTRIBUTE))
+        for product in load_products(workshop.store)
+        if ATTRIBUTE in product.attributes
+    }
+    rates = workshop.pass_rates() if order.alternatives else {}
+    return replace(order, sensitivities=marked, pass_rates=rates)
+
+
+def _lane(workshop: Workshop, name: str) -> Lane:
+    profile = load_profile(workshop.data, name, workshop.providers)
+    return Lane(name, profile, workshop.providers[profile.provider])
+
+
+def _seconds_left(campaign: Campaign, now: datetime) -> float | None:
+    """Until the end of the campaign's last day, in UTC; none if it has no deadline."""
+    if campaign.deadline is None:
+        return None
+    return (datetime.combine(campaign.deadline, time.max, UTC) - now).total_seconds()
 
 
 def require_funnel(workshop: Workshop, campaign_id: str, rounds: Rounds) -> None:
@@ -163,10 +206,10 @@ def to_come(
 ) -> Sequence[Wanted]:
     """Of a funnel's open ends those that come to one: somebody is making them, or the budget pays for any."""
     names = [each.candidate_id for each in open_ends]
-    spent = load_spent_usd(store, order.campaign_id)
-    if affordable(names, order.profile.price_usd_per_image, spent, order.budget_usd):
+    left = order.budget_usd - load_spent_usd(store, order.campaign_id)
+    if affordable([min(lane.most_usd(each) for lane in order.lanes) for each in open_ends], left):
         return open_ends
-    begun = {name for name in names if name in attempts and attempts[name].state == "submitting"}
+    begun = {name for name in names if name in attempts and attempts[name].state in OPEN}
     return [each for each in open_ends if each.candidate_id in begun]
 
 
@@ -181,10 +224,10 @@ def settle(
     candidates, open_ends = [], []
     for each in order.wanted:
         attempt = attempts.get(each.candidate_id)
-        if attempt is None or attempt.state in ("submitting", "lost"):
+        if attempt is None or attempt.state in (*OPEN, "lost", "released"):
             open_ends.append(each)
             continue
-        made = attempt.state == "succeeded"
+        made, lane = attempt.state == "succeeded", order.lane(attempt.profile)
         candidates.append(
             known.get((each.candidate_id, attempt.attempt))
             or Candidate(
@@ -195,9 +238,9 @@ def settle(
                 asset_type=each.prompt.asset_type,
                 locale=each.prompt.locale,
                 position=each.position,
-                profile=order.profile_name,
-                provider=order.profile.provider,
-                provider_version=each.provider_version,
+                profile=attempt.profile,
+                provider=lane.profile.provider,
+                provider_version=_version(lane, each, order),
                 request=each.asked.request,
                 state="made" if made else "refused" if attempt.state == "refused" else "failed",
                 reason=attempt.reason,
@@ -211,3 +254,10 @@ def settle(
             )
         )
     return candidates, open_ends
+
+
+def _version(lane: Lane, wanted: Wanted, order: Order) -> str:
+    """The version of the provider that made a candidate."""
+    if lane.name == order.profile_name:
+        return wanted.provider_version
+    return lane.provider.version_of(lane.asked(wanted).parameters)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from asset_pipeline.candidates.attempt import FINAL, Attempt
-from asset_pipeline.candidates.production import Order
+from asset_pipeline.candidates.jobs.attempt import FINAL, Attempt
+from asset_pipeline.candidates.order import Order
 from asset_pipeline.prompts.difference import Difference
 
 
@@ -37,18 +37,20 @@ def remaking(
     """
     asked = {prompt.prompt_id for prompt in difference.to_make}
     settled = {candidate_id for candidate_id, attempt in attempts.items() if attempt.state in FINAL}
-    pictures = sum(
-        each.prompt.prompt_id in asked and each.candidate_id not in settled for each in order.wanted
-    )
+    missing = [
+        each for each in order.wanted if each.prompt.prompt_id in asked and each.candidate_id not in settled
+    ]
+    pictures, cost_usd = len(missing), order.expected_usd(missing)
     if order.rounds is not None:
         begins = order.rounds.first_round
-        pictures += sum(begins.get(prompt_id, 0) for prompt_id in asked)
+        first = sum(begins.get(prompt_id, 0) for prompt_id in asked)
+        pictures, cost_usd = pictures + first, cost_usd + first * order.most_usd
     return Remaking(
         campaign_id=order.campaign_id,
         because=tuple(because),
         counts=difference.counts,
         pictures=pictures,
-        cost_usd=pictures * order.profile.price_usd_per_image,
+        cost_usd=cost_usd,
         profile=order.profile_name,
     )
 

@@ -9,6 +9,8 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from asset_pipeline.campaign.brief import Sensitivity
+from asset_pipeline.candidates.endpoint import Endpoint
+from asset_pipeline.candidates.price import Free, Price, expected_usd, most_usd
 from asset_pipeline.catalog.product import PhotographRole
 from asset_pipeline.errors import ProviderError
 from asset_pipeline.fingerprint import fingerprint, identifier
@@ -63,9 +65,12 @@ class Profile(_Frozen):
     title: str
     parameters: dict[str, Any] = {}
     """Parameters of the provider; what a request brings wins."""
-    price_usd_per_image: float = Field(default=0.0, ge=0.0)
+    price: Price = Free(unit="free")
+    """What a picture costs; for plans, budgets, routing and books."""
     is_remote: bool = False
     """Whether material leaves this machine; such a profile never sees ``local_only`` campaigns."""
+    endpoint: Endpoint | None = None
+    """How a remote provider is reached; none for what runs in this process."""
     sensitivities: tuple[Sensitivity, ...] = ("public", "internal", "confidential", "local_only")
     """Which campaigns it may see."""
     batch_size: int = Field(default=1, ge=1, le=256)
@@ -74,6 +79,14 @@ class Profile(_Frozen):
     """How many batches are made side by side; 0 means one for each processor."""
     license: str = ""
     source: str = ""
+
+    def expected_usd(self, width: int, height: int) -> float:
+        """What a picture of that size is expected to cost."""
+        return expected_usd(self.price, width, height)
+
+    def most_usd(self, width: int, height: int) -> float:
+        """What is set aside for a picture of that size, so that a budget is a hard stop."""
+        return most_usd(self.price, width, height)
 
     def fingerprint(self, provider_version: str) -> str:
         """The hash of what decides the pictures: provider, its version and the parameters."""

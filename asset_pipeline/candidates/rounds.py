@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from asset_pipeline.candidates.attempt import FINAL
 from asset_pipeline.candidates.funnel import decide
+from asset_pipeline.candidates.jobs.attempt import FINAL
 from asset_pipeline.candidates.judge import Gated, Judge
-from asset_pipeline.candidates.production import Order, accounted, make_all
+from asset_pipeline.candidates.order import Order
+from asset_pipeline.candidates.production import accounted, make_all
 from asset_pipeline.candidates.progress import Progress
 from asset_pipeline.candidates.records import (
     Workshop,
@@ -105,7 +106,7 @@ def _next_wave(
     standings = rounds.standings(candidates, gated, order.profile.parameters)
     today, deadline = datetime.now(UTC).date(), rounds.terms.deadline
     left = rounds.left(
-        order.profile.price_usd_per_image,
+        order.most_usd,
         load_spent_usd(store, campaign),
         is_late=deadline is not None and today > deadline,
     )

@@ -12,7 +12,7 @@ from PIL import Image
 
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.funnel import End, Stop
-from asset_pipeline.candidates.production import Order
+from asset_pipeline.candidates.order import Order
 from asset_pipeline.candidates.progress import performance
 from asset_pipeline.candidates.waves import Seen
 from asset_pipeline.fingerprint import fingerprint

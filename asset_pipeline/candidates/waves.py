@@ -12,9 +12,9 @@ from functools import cached_property
 from pydantic import BaseModel, ConfigDict
 
 from asset_pipeline.campaign.brief import Funnel
-from asset_pipeline.candidates.attempt import affordable
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.funnel import Decision, Left, Share, Standing, Stop, Terms, Tried, first_round
+from asset_pipeline.candidates.jobs.attempt import affordable
 from asset_pipeline.candidates.judge import Gated
 from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.prompts.prompt import Prompt
@@ -153,13 +153,13 @@ class Rounds:
         """What is left to spend.
 
         Args:
-            price_usd: of a picture.
+            price_usd: the most that a picture costs.
             spent_usd: what all attempts of the campaign came to.
             is_late: whether the campaign's deadline is over.
         """
         asked = sum(len(share.positions) for shares in self._asked.values() for _, share in shares)
         make = max(0, self.terms.make - asked)
-        return Left(make, affordable([""] * make, price_usd, spent_usd, self.terms.budget_usd), is_late)
+        return Left(make, affordable([price_usd] * make, self.terms.budget_usd - spent_usd), is_late)
 
     def wave(self, decision: Decision, standings: Sequence[Standing], run_id: str) -> Wave:
         """A decision as it is recorded, with what it rests on."""

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from asset_pipeline.audit.story import Story
-from asset_pipeline.candidates.attempt import FINAL
+from asset_pipeline.candidates.jobs.attempt import FINAL
 from asset_pipeline.candidates.likeness import Parent, Wish, differences
 from asset_pipeline.candidates.profile import objections
 from asset_pipeline.candidates.records import load_attempts
@@ -93,7 +93,7 @@ def _tell(store: Store, parent: Parent, story: Story, variations: Variations) ->
         each.candidate_id in attempts and attempts[each.candidate_id].state in FINAL for each in order.wanted
     )
     missing = len(order.wanted) - made
-    cost = missing * order.profile.price_usd_per_image
+    cost = missing * order.most_usd
     lines.append(f"{missing} to make with {order.profile_name} for ${cost:.2f}, {made} are there")
     today = datetime.now(UTC).date()
     lines += [

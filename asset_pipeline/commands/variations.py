@@ -18,7 +18,7 @@ from asset_pipeline.candidates.likeness import (
     name_for,
     unvaried,
 )
-from asset_pipeline.candidates.production import Order
+from asset_pipeline.candidates.order import Order
 from asset_pipeline.candidates.profile import load_profile
 from asset_pipeline.candidates.records import Workshop, order_from
 from asset_pipeline.candidates.request import Provider

@@ -26,6 +26,7 @@ from asset_pipeline.errors import (
 )
 from asset_pipeline.pictures.cutout import cut_out
 from asset_pipeline.pictures.decode import Picture, Plane, decode
+from asset_pipeline.pictures.fitting import fitted
 
 VERSION = "1"
 """Changes whenever fitting photographs or enlarging pictures changes."""
@@ -112,14 +113,7 @@ class Diffusers:
         dropped = (*order.dropped, *self._engine.drops(order.settings, order.drawing))
         if dropped:
             details["dropped"] = sorted(dropped)
-        return Rendered(enlarged(drawn, frame), details=details)
-
-
-def enlarged(drawn: Pixels, frame: Size) -> Pixels:
-    """The picture scaled with Lanczos until it covers the frame; what overlaps is cut off on both sides."""
-    if (drawn.shape[1], drawn.shape[0]) == frame:
-        return drawn
-    return np.array(ImageOps.fit(Image.fromarray(drawn), frame, Image.Resampling.LANCZOS), np.uint8)
+        return Rendered(fitted(drawn, frame), details=details)
 
 
 def _order(

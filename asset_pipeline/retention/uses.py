@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from asset_pipeline.candidates.attempt import ATTEMPTS, Attempt, newest
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.expired import Outcome, load_expiries
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, OPEN, Attempt, newest
 from asset_pipeline.candidates.records import CANDIDATES
 from asset_pipeline.catalog.records import PRODUCTS, WHOLE, load_photograph_files, load_remote_photographs
 from asset_pipeline.decisions.decision import standing
@@ -70,7 +70,7 @@ def needs_of(store: Store) -> Needs:
         uses += _uses(store, campaign_id, history)
         recorded = {(each.row.candidate_id, each.row.attempt) for each in history}
         for last in newest(attempts).values():
-            if last.state == "submitting" and is_alive(store, last.worker):
+            if last.state in OPEN and is_alive(store, last.worker):
                 at_work[last.run_id] = None
         kept |= dict.fromkeys(_not_collected(attempts, recorded), "a run that has not ended made it")
         references = (reference for each in history for reference in each.row.request.references)

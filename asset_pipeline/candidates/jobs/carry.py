@@ -1,0 +1,553 @@
+"""The life of one attempt at a remote provider: sent once, followed, fetched, verified, and priced.
+
+Each step is recorded before what follows from it, so that whoever goes on after a crash knows what may have
+been paid for: nothing was sent (``pending``); it may have been accepted (``submitting``), and is looked for
+before anything else; it was accepted (``queued`` and later), and is asked for. Nothing here sends a second
+submission.
+"""
+
+import base64
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+
+from asset_pipeline.candidates.endpoint import Endpoint
+from asset_pipeline.candidates.jobs.adapter import Adapter
+from asset_pipeline.candidates.jobs.attempt import Attempt, Call, OpenState
+from asset_pipeline.candidates.jobs.job import (
+    Code,
+    Failure,
+    ImageResult,
+    Job,
+    Output,
+    Picture,
+    Standing,
+    Ticket,
+)
+from asset_pipeline.candidates.jobs.mapping import asked_size, refused_drops
+from asset_pipeline.candidates.jobs.traffic import Interrupted, Traffic
+from asset_pipeline.candidates.jobs.verify import Verified, verify
+from asset_pipeline.candidates.jobs.wire import Wire
+from asset_pipeline.candidates.price import Price, Usage, billed_usd
+from asset_pipeline.candidates.request import OpenReference, Rendered
+from asset_pipeline.errors import (
+    OutputUnreachable,
+    ProviderRefused,
+    ProviderUnavailable,
+    SubmissionUnknown,
+    UnreadablePicture,
+    UnsupportedRequest,
+)
+from asset_pipeline.fingerprint import fingerprint, sha256_of
+from asset_pipeline.pictures.decode import decode
+from asset_pipeline.pictures.fitting import fitted
+
+GLANCE_SECONDS: Final = 0.2
+"""How often someone who waits looks whether the run ends or a webhook came."""
+_CANCEL_SECONDS: Final = 60.0
+"""How long a cancelled job is asked for until it has ended; then its end is taken as said."""
+
+End = Literal["succeeded", "refused", "failed", "canceled", "expired", "lost", "unreconciled"]
+Basis = Literal["reported", "computed", "estimated", "none"]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A webhook for this attempt: a hint that it has moved."""
+
+    job_id: str | None
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Errand:
+    """An attempt that was claimed or taken over, and all that carrying it out takes."""
+
+    attempt: Attempt
+    call: Call
+    endpoint: Endpoint
+    price: Price
+    open_reference: OpenReference
+    record: Callable[[OpenState, Mapping[str, Any]], None]
+    """Records that the attempt came to a state, with what is known of it since then."""
+    hear: Callable[[], Sequence[Heard]]
+    """What webhooks said of this attempt so far."""
+    stopped: Callable[[], bool]
+    """Whether the run ends."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What an errand came to; without an end the attempt stays open, and a later run goes on with it."""
+
+    state: End | None
+    result: ImageResult | None = None
+    rendered: Rendered | None = None
+    reason: str | None = None
+    cost_usd: float = 0.0
+
+
+STILL_OPEN = Carried(None)
+
+
+@dataclass
+class _Times:
+    """When the attempt came to its states, in seconds since 1970."""
+
+    accepted: float = field(default_factory=time.time)
+    running: float | None = None
+    over: float | None = None
+
+
+def carry(adapter: Adapter, wire: Wire, traffic: Traffic, errand: Errand) -> Carried:
+    """Carry an attempt to its end, from wherever it stands; see Carried."""
+    return _Carrier(adapter, wire, traffic, errand).carry()
+
+
+class _Carrier:
+    def __init__(self, adapter: Adapter, wire: Wire, traffic: Traffic, errand: Errand) -> None:
+        self._adapter = adapter
+        self._wire = wire
+        self._traffic = traffic
+        self._errand = errand
+        self._call = errand.call
+        self._job: Job = errand.call.job
+        self._ticket: Ticket | None = errand.attempt.ticket
+        self._times = _Times()
+        self._details = dict(errand.attempt.details)
+        self._heard = 0
+
+    def carry(self) -> Carried:
+        try:
+            return self._went_on() if self._call.sent_at is not None else self._submitted()
+        except Interrupted:
+            return STILL_OPEN
+        except (ProviderRefused, UnsupportedRequest) as error:
+            return self._ended("refused", error.code, str(error))
+        except ProviderUnavailable as error:
+            if self._ticket is not None:  # whoever goes on asks for it again
+                return STILL_OPEN
+            return self._ended("failed", error.code, str(error))
+
+    def _went_on(self) -> Carried:
+        """Go on with what a run that ended has sent."""
+        if self._ticket is None:
+            return self._reconciled("the run that sent it ended before it was answered")
+        if self._errand.attempt.state != "queued":
+            self._times.running = time.time()
+        return self._collected(self._followed(Standing("queued", self._ticket)))
+
+    # Submission
+
+    def _submitted(self) -> Carried:
+        photographs = self._photographs()
+        sent = {
+            reference.sha256: self._standing_for(reference.sha256, data)
+            for reference, data in photographs.items()
+        }
+        draft = self._adapter.draft(self._job, sent)
+        require_sayable(self._job, draft.dropped)
+        with self._traffic.lease(self._job.priority, self._errand.stopped) as is_held:
+            if not is_held:
+                raise Interrupted
+            payloads = {reference.sha256: data for reference, data in photographs.items()}
+            try:
+                standing = self._traffic.send(lambda: self._sent(draft, payloads), self._errand.stopped)
+            except SubmissionUnknown as error:
+                return self._reconciled(str(error))
+            self._accepted(standing)
+            return self._collected(self._followed(standing))
+
+    def _sent(self, draft: Any, photographs: Mapping[str, bytes]) -> Standing:
+        """Say that it is on its way, and send it."""
+        self._call = self._call.model_copy(
+            update={
+                "payload_sha256": fingerprint([draft.url, draft.payload]),
+                "sent_at": datetime.now(UTC),
+                "dropped": draft.dropped,
+            }
+        )
+        self._details = dict(draft.details)
+        self._errand.record("submitting", {"call": self._call, "details": self._details})
+        return self._adapter.submit(self._wire, self._job, draft, photographs)
+
+    def _photographs(self) -> dict[Any, bytes]:
+        """The bytes of the photographs that the provider is given, each looked at before it goes out."""
+        given = {}
+        for reference in self._job.request.references:
+            if reference.role in self._job.parameters.references:
+                data = self._errand.open_reference(reference.sha256)
+                try:
+                    decode(data)
+                except UnreadablePicture as error:
+                    raise ProviderRefused(
+                        f"the {reference.role} photograph cannot be used: {error}"
+                    ) from error
+                given[reference] = data
+        return given
+
+    def _standing_for(self, sha256: str, data: bytes) -> str:
+        """What stands for a photograph in the payload."""
+        reference = next(each for each in self._job.request.references if each.sha256 == sha256)
+        if self._adapter.abilities.references == "upload":
+            return self._adapter.upload(self._wire, reference, data)
+        if self._adapter.abilities.references == "data_uri":
+            return f"data:{reference.media_type};base64,{base64.b64encode(data).decode()}"
+        return f"reference:{sha256}"
+
+    def _accepted(self, standing: Standing) -> None:
+        self._ticket = standing.ticket
+        self._times = _Times()
+        if standing.ticket is not None:
+            self._errand.record("queued", {"call": self._call, "ticket": standing.ticket})
+
+    # Reconciliation
+
+    def _reconciled(self, because: str) -> Carried:
+        """Look for a submission without an answer, in the provider's books and among webhooks."""
+        polling, since = self._errand.endpoint.polling, self._call.sent_at or datetime.now(UTC)
+        deadline = time.time() + self._errand.endpoint.timeouts.reconcile
+        can_be_told = self._call.token is not None or self._adapter.abilities.finds != "never"
+        absent, pause, was_asked = 0, polling.first, True
+        while True:
+            try:
+                standing, was_asked = self._found(since), True
+            except ProviderUnavailable:
+                standing, was_asked = None, False
+            if standing is not None and standing.state != "lost":
+                self._accepted(standing)
+                return self._collected(self._followed(standing))
+            absent += standing is not None
+            if absent >= polling.rechecks:
+                return self._ended("lost", "lost", f"it was never accepted ({because})")
+            if not can_be_told or time.time() >= deadline:
+                break
+            self._wait(pause)
+            pause = min(2 * pause, polling.longest)
+        if not was_asked:
+            return STILL_OPEN
+        is_held = self._errand.endpoint.lost == "hold" and self._call.expected_usd > 0
+        cost = self._call.expected_usd
+        state: End = "unreconciled" if is_held else "lost"
+        return self._ended(state, "submit_unknown", because, cost_usd=cost, basis="estimated")
+
+    def _found(self, since: datetime) -> Standing | None:
+        """What the provider or a webhook knows of the submission; None: nobody can tell. Raises as `find`."""
+        for heard in self._errand.hear():
+            standing = self._adapter.heard(self._job, heard.body)
+            if standing is not None:
+                return standing
+            if heard.job_id is not None:
+                return Standing("queued", Ticket(job_id=heard.job_id))
+        return self._adapter.find(self._wire, self._job, since)
+
+    # Following
+
+    def _followed(self, standing: Standing) -> Standing:
+        """Ask until it is over; cancel what takes too long to start or to run."""
+        polling, timeouts = self._errand.endpoint.polling, self._errand.endpoint.timeouts
+        pause, absent = polling.first, 0
+        asked = standing
+        while not standing.is_over or absent:
+            if standing.state == "running" and self._times.running is None:
+                self._times.running = time.time()
+                self._errand.record("running", {"call": self._call, "ticket": self._ticket})
+            if late := self._late(timeouts.start, timeouts.run):
+                return self._cancelled(late)
+            self._wait(pause)
+            pause = min(2 * pause, polling.longest)
+            try:
+                asked = self._asked(standing)
+            except ProviderUnavailable:
+                if self._silence(timeouts.start + timeouts.run):
+                    raise
+                continue
+            absent = absent + 1 if asked.state == "lost" else 0
+            if asked.state != "lost" or absent >= polling.rechecks:
+                standing, absent = asked, 0
+        self._times.over = time.time()
+        return standing
+
+    def _asked(self, standing: Standing) -> Standing:
+        """What the job stands at now: the provider's word; a webhook's only where it keeps nothing."""
+        heard = self._errand.hear()
+        for each in heard:
+            said = self._adapter.heard(self._job, each.body)
+            if said is not None and said.is_over:
+                return said
+        self._heard = len(heard)
+        if self._ticket is None:
+            return standing
+        return self._adapter.look(self._wire, self._job, self._ticket)
+
+    def _late(self, start: float, run: float) -> Code | None:
+        now = time.time()
+        if self._times.running is None:
+            return "timeout_start" if now - self._times.accepted > start else None
+        return "timeout_run" if now - self._times.running > run else None
+
+    def _silence(self, longest: float) -> bool:
+        """Whether the provider could not be asked for so long that a later run should."""
+        return time.time() - self._times.accepted > longest
+
+    def _cancelled(self, code: Code) -> Standing:
+        """Stop a job, and wait until it has ended; one that succeeds in the meantime has succeeded."""
+        if self._ticket is not None:
+            with suppress(ProviderUnavailable):
+                self._adapter.cancel(self._wire, self._job, self._ticket)
+            ends = time.time() + _CANCEL_SECONDS
+            while time.time() < ends:
+                try:
+                    standing = self._adapter.look(self._wire, self._job, self._ticket)
+                except ProviderUnavailable:
+                    standing = None
+                if standing is not None and standing.is_over:
+                    self._times.over = time.time()
+                    if standing.state in ("succeeded", "partial"):
+                        return standing
+                    return replace(standing, failure=Failure(code, _LATE[code]))
+                if not self._adapter.abilities.cancels:
+                    break
+                self._wait(self._errand.endpoint.polling.first)
+        self._times.over = time.time()
+        return Standing("failed", self._ticket, failure=Failure(code, _LATE[code]))
+
+    # The end
+
+    def _collected(self, standing: Standing) -> Carried:
+        """Fetch what was made, look at it, and say what it cost."""
+        if standing.failure is not None or standing.state not in ("succeeded", "partial"):
+            return self._failed(standing)
+        self._errand.record("fetching", {"call": self._call, "ticket": self._ticket})
+        size = asked_size(self._job)
+        pictures, verified, complaints = [], None, []
+        flagged = [output for output in standing.outputs if output.is_flagged]
+        for index, output in enumerate(standing.outputs):
+            if output.is_flagged:
+                continue
+            try:
+                data = self._fetched(output, standing)
+            except OutputUnreachable as error:
+                complaints.append((error.code, str(error)))
+                continue
+            found = verify(data, size)
+            if isinstance(found, str):
+                complaints.append(("output_invalid", found))
+                continue
+            pictures.append(_picture(index, output, data, found))
+            verified = verified or (found, output)
+        if verified is not None:
+            return self._succeeded(standing, verified, tuple(pictures), complaints)
+        if flagged and not complaints:
+            reason = "the provider's filter kept the picture back"
+            return self._ended("refused", "content_filtered", reason, standing)
+        code, reason = complaints[0] if complaints else ("output_invalid", "it succeeded without any output")
+        state: End = "expired" if code == "output_expired" else "failed"
+        return self._ended(state, code, reason, standing)
+
+    def _fetched(self, output: Output, standing: Standing) -> bytes:
+        """The bytes of an output; tried again until the provider forgets it, half of that time at most."""
+        if output.data is not None:
+            return output.data
+        if output.url is None:
+            raise OutputUnreachable("an output has neither bytes nor a place")
+        deadline = self._fetch_by(standing)
+        pause = self._errand.endpoint.polling.first
+        while True:
+            try:
+                return self._wire.fetch(output.url)
+            except ProviderUnavailable:
+                if time.time() > deadline:
+                    raise
+            self._wait(pause)
+            pause = min(2 * pause, self._errand.endpoint.polling.longest)
+
+    def _fetch_by(self, standing: Standing) -> float:
+        """Until when outputs are to be here, in seconds since 1970: half of the shortest retention."""
+        known = (self._errand.endpoint.retention_seconds, self._adapter.abilities.retention_seconds)
+        over = self._times.over or time.time()
+        ends = [over + seconds for seconds in known if seconds is not None]
+        if standing.expires_at is not None:
+            ends.append(standing.expires_at.timestamp())
+        return over + (min(ends, default=over + timedelta(hours=1).total_seconds()) - over) / 2
+
+    def _succeeded(
+        self,
+        standing: Standing,
+        verified: tuple[Verified, Output],
+        pictures: tuple[Picture, ...],
+        complaints: Sequence[tuple[str, str]],
+    ) -> Carried:
+        found, output = verified
+        frame = (self._job.request.width, self._job.request.height)
+        height, width = found.pixels.shape[:2]
+        details: dict[str, Any] = {"drawn": [width, height]}
+        if (width, height) != frame:
+            details["enlarged"] = round(max(frame[0] / width, frame[1] / height), 3)
+        if self._call.dropped:
+            details["dropped"] = list(self._call.dropped)
+        if output.seed is not None:
+            details["seed"] = output.seed
+        if standing.model_version:
+            details["model_version"] = standing.model_version
+        details |= self._details | dict(standing.details)
+        usage = _with_pictures(standing.usage, len(standing.outputs), pictures)
+        cost, basis = self._cost(usage)
+        state: Literal["succeeded", "partial"] = "partial" if complaints else "succeeded"
+        message = "; ".join(words for _, words in complaints) or None
+        result = self._result(state, standing, cost, basis).model_copy(
+            update={"pictures": pictures, "message": message, "usage": usage}
+        )
+        rendered = Rendered(fitted(found.pixels, frame), details=details)
+        return Carried("succeeded", result, rendered, cost_usd=cost)
+
+    def _failed(self, standing: Standing) -> Carried:
+        failure = standing.failure or Failure(
+            "model_error", f"it ended as {standing.raw_status or standing.state}"
+        )
+        match failure.code:
+            case "content_filtered" | "invalid_request" | "unsupported_feature":
+                return self._ended("refused", failure.code, failure.message, standing)
+            case "lost":
+                message = f"the provider does not know its job any more: {failure.message}"
+                return self._ended("lost", "lost", message, standing)
+            case "canceled":
+                return self._ended("canceled", failure.code, failure.message, standing)
+            case "output_expired":
+                return self._ended("expired", failure.code, failure.message, standing)
+            case _:
+                if failure.code in ("timeout_start", "timeout_run"):
+                    self._traffic.failed(failure.message)
+                return self._ended("failed", failure.code, failure.message, standing)
+
+    def _ended(
+        self,
+        state: End,
+        code: str,
+        message: str,
+        standing: Standing | None = None,
+        *,
+        cost_usd: float | None = None,
+        basis: Basis = "none",
+    ) -> Carried:
+        if cost_usd is None:
+            cost_usd, basis = self._cost_of_failure(standing)
+        said: Literal["failed", "canceled", "expired", "lost"] = (
+            "lost"
+            if state in ("lost", "unreconciled")
+            else state
+            if state in ("canceled", "expired")
+            else "failed"
+        )
+        result = self._result(said, standing, cost_usd, basis).model_copy(
+            update={"code": code, "message": message}
+        )
+        return Carried(state, result, None, message, cost_usd)
+
+    def _cost(self, usage: Usage) -> tuple[float, Basis]:
+        """What an attempt cost that brought a picture."""
+        billed = billed_usd(self._errand.price, usage)
+        if billed is None:
+            return self._call.expected_usd, "estimated"
+        return billed, "computed" if usage.reported_usd is None else "reported"
+
+    def _cost_of_failure(self, standing: Standing | None) -> tuple[float, Basis]:
+        """What an attempt cost that brought none: nothing, unless it was billed or had begun to run."""
+        if standing is None:
+            return 0.0, "none"
+        if standing.usage.reported_usd is not None:
+            return standing.usage.reported_usd, "reported"
+        is_billed = None if standing.failure is None else standing.failure.is_billed
+        has_begun = self._times.running is not None or standing.state in ("succeeded", "partial", "lost")
+        if is_billed is False or (is_billed is None and not has_begun):
+            return 0.0, "none"
+        return self._cost(_with_pictures(standing.usage, max(1, len(standing.outputs)), ()))
+
+    def _result(
+        self,
+        state: Literal["succeeded", "partial", "failed", "canceled", "expired", "lost"],
+        standing: Standing | None,
+        cost_usd: float,
+        basis: Basis,
+    ) -> ImageResult:
+        times = self._times
+        started, over = times.running, times.over or time.time()
+        ticket = self._ticket
+        return ImageResult(
+            request_id=self._errand.attempt.candidate_id,
+            attempt=self._errand.attempt.attempt,
+            state=state,
+            provider=self._call.provider,
+            account=self._call.account,
+            endpoint=self._call.base_url,
+            job_id=ticket.job_id if ticket else None,
+            model=self._job.parameters.model,
+            model_version=standing.model_version if standing else None,
+            usage=standing.usage if standing else Usage(),
+            expected_usd=self._call.expected_usd,
+            cost_usd=cost_usd,
+            cost_basis=basis,
+            dropped=self._call.dropped,
+            queue_seconds=None if ticket is None else round((started or over) - times.accepted, 3),
+            run_seconds=None if started is None else round(over - started, 3),
+            details=dict(standing.details) if standing else {},
+        )
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep; wake when a webhook comes. Raises Interrupted when the run ends."""
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            if self._errand.stopped():
+                raise Interrupted
+            if self._call.token is not None and len(self._errand.hear()) > self._heard:
+                return
+            time.sleep(min(left, GLANCE_SECONDS))
+        if self._errand.stopped():
+            raise Interrupted
+
+
+_LATE: Final[Mapping[Code, str]] = {
+    "timeout_start": "it did not start in the time that the profile gives it, and was cancelled",
+    "timeout_run": "it did not finish in the time that the profile gives it, and was cancelled",
+}
+
+
+def require_sayable(job: Job, dropped: Sequence[str]) -> None:
+    """Refuse what could not be said and may not be left unsaid.
+
+    Raises:
+        UnsupportedRequest: names it all.
+    """
+    refused = refused_drops(dropped, job.parameters.may_drop)
+    if refused:
+        raise UnsupportedRequest(
+            f"the provider has no word for {', '.join(refused)}; give it one in the profile's fields or "
+            "references, or let its may_drop leave it unsaid"
+        )
+
+
+def _picture(index: int, output: Output, data: bytes, found: Verified) -> Picture:
+    height, width = found.pixels.shape[:2]
+    return Picture(
+        index=index,
+        sha256=sha256_of(data),
+        media_type=found.media_type,
+        width=width,
+        height=height,
+        size_bytes=len(data),
+        seed=output.seed,
+        source="inline" if output.url is None else "url",
+    )
+
+
+def _with_pictures(usage: Usage, outputs: int, pictures: Sequence[Picture]) -> Usage:
+    """What the provider reports, with the pictures counted where it does not."""
+    megapixels = sum(each.width * each.height for each in pictures) / 1_000_000
+    return replace(
+        usage,
+        images=outputs if usage.images is None else usage.images,
+        megapixels=megapixels if usage.megapixels is None and pictures else usage.megapixels,
+    )
