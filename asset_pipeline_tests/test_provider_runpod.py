@@ -94,6 +94,20 @@ def test_what_the_endpoint_decides_and_what_the_handler_has_no_word_for_is_named
     assert set(draft.dropped) == {"width", "height", "seed", "steps", "framing", "model", "version"}
 
 
+def test_a_workflow_goes_as_its_graph_with_the_photographs_beside_it() -> None:
+    own = {"workflow": "image-to-image", "references": {"base": "photograph"}, "model": "sdxl"}
+    given = job_for(own, references=(PHOTOGRAPH,))
+    draft = ADAPTER.draft(given, {PHOTOGRAPH.sha256: "data:image/png;base64,AA=="})
+    sent = draft.payload["input"]
+    name = f"{PHOTOGRAPH.sha256}.png"
+    assert sent["images"] == [{"name": name, "image": "data:image/png;base64,AA=="}]
+    texts = [node["inputs"].get("text") for node in sent["workflow"].values()]
+    assert given.request.prompt in texts
+    assert name in [node["inputs"].get("image") for node in sent["workflow"].values()]
+    assert "model" in draft.dropped
+    assert draft.details["workflow"] == "image-to-image"
+
+
 @pytest.mark.parametrize("shape", ["base64", "data uri", "url"])
 def test_pictures_come_in_any_of_the_forms_that_handlers_use(vendor: RunpodVendor, shape: Any) -> None:
     vendor.shape, vendor.always = shape, Behaviour(outputs=2)

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ from asset_pipeline_tests.peers.runpod_worker import RunpodWorker, runpod_worker
 from asset_pipeline_tests.vendors.case import job_for
 from asset_pipeline_tests.vendors.listener import listening
 
-ADAPTER = Runpod()
+DATA = Path(__file__).parent.parent / "data"
+ADAPTER = Runpod(DATA)
 FIELDS = {name: name for name in ("prompt", "width", "height", "seed")}
+WORKFLOW = {"workflow": "text-to-image"}
 SECONDS = 20.0
 
 
@@ -32,10 +35,10 @@ def wire_to(worker: RunpodWorker, **settings: Any) -> Wire:
     return Wire("runpod", endpoint, ADAPTER.headers(worker.key), ADAPTER.abilities.output_hosts)
 
 
-def job(orders: str = "", **changes: Any) -> Job:
+def job(orders: str = "", parameters: Any = None, **changes: Any) -> Job:
     """A job that no other test asks for, as they share the worker."""
     prompt = f"a mug {secrets.token_hex(4)} {orders}"
-    return job_for({"fields": FIELDS}, prompt=prompt).model_copy(update=changes)
+    return job_for(parameters or {"fields": FIELDS}, prompt=prompt).model_copy(update=changes)
 
 
 def followed(wire: Wire, given: Job, standing: Standing, state: str | None = None) -> Standing:
@@ -79,6 +82,24 @@ def test_what_a_real_workers_exception_says_is_told_without_where_it_happened(wo
     failure = made(worker, given).failure
     assert failure is not None
     assert (failure.code, failure.message) == ("model_error", "RuntimeError: CUDA out of memory")
+
+
+def test_a_workflow_is_drawn_by_a_real_worker(worker: RunpodWorker) -> None:
+    given = job(parameters=WORKFLOW)
+    draft = ADAPTER.draft(given, {})
+    assert draft.details["workflow"] == "text-to-image"
+    standing = made(worker, given)
+    assert standing.state == "succeeded"
+    assert [output.data for output in standing.outputs] == [painted(given)]
+    assert len(runs_of(worker, given)) == 1
+
+
+def test_a_workflow_that_went_wrong_says_why_or_what_is_missing(worker: RunpodWorker) -> None:
+    failure = made(worker, job("[fail no VRAM]", WORKFLOW)).failure
+    assert failure is not None
+    assert (failure.code, "no VRAM" in failure.message) == ("model_error", True)
+    partial = made(worker, job("[warn a node was slow]", WORKFLOW))
+    assert (partial.state, partial.details["errors"]) == ("partial", ["a node was slow"])
 
 
 def test_a_real_worker_stops_a_job_that_was_cancelled(worker: RunpodWorker) -> None:

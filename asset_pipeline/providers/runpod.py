@@ -5,6 +5,7 @@ https://docs.runpod.io/serverless/endpoints/operation-reference
 ``base_url`` ends with the endpoint: ``https://api.runpod.ai/v2/<endpoint>``. What a handler takes and answers
 is its author's: a profile's ``fields`` give it words, and the endpoint's ``settings`` say where its answer
 holds the pictures (``outputs``, ``images[]`` unless given) and, for public endpoints, the money (``cost``).
+worker-comfyui runs the workflow that a profile names, and is understood without either.
 Every submission tells RunPod when to give up, so that nothing runs on for a client that died.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -32,6 +34,7 @@ from asset_pipeline.errors import (
     SubmissionUnknown,
     UnsupportedRequest,
 )
+from asset_pipeline.workflows.worker_comfyui import WorkerResult, worker_input, worker_result
 
 LARGEST_RUN, LARGEST_SYNC = 10_000_000, 20_000_000
 """Bytes that a submission may have (operation reference)."""
@@ -56,7 +59,11 @@ _CLASS = re.compile(r"<class '([\w.]+)'>")
 
 
 class Runpod:
-    """Puts jobs into RunPod's words."""
+    """Puts jobs into RunPod's words.
+
+    Args:
+        data: the project's data folder, with ``workflows`` in it.
+    """
 
     name = "runpod"
     version = "1"
@@ -74,16 +81,25 @@ class Runpod:
         output_hosts=("image.runpod.ai",),
     )
 
+    def __init__(self, data: Path) -> None:
+        self._data = data
+
     def headers(self, key: str | None) -> Mapping[str, str]:
         """See Adapter."""
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     def draft(self, job: Job, sent: Mapping[str, str]) -> Draft:
         """See Adapter. Which model it is, and in which version, is the endpoint's: neither can be said."""
-        said = say(job, {}, sent)
         own = job.parameters
-        unsaid = [name for name, value in (("model", own.model), ("version", own.version)) if value]
-        return Draft({"input": said.payload, "policy": _policy(job)}, (*said.dropped, *unsaid), "run")
+        unsaid = tuple(name for name, value in (("model", own.model), ("version", own.version)) if value)
+        details: Mapping[str, Any] = {}
+        if own.workflow is None:
+            said = say(job, {}, sent)
+            given, dropped = said.payload, said.dropped
+        else:
+            worker = worker_input(self._data, job, sent)
+            given, dropped, details = dict(worker.payload), worker.filled.dropped, worker.filled.details
+        return Draft({"input": given, "policy": _policy(job)}, (*dropped, *unsaid), "run", details)
 
     def submit(self, wire: Wire, job: Job, draft: Draft, photographs: Mapping[str, bytes]) -> Standing:
         """See Adapter. Refuses, without sending, a submission that is larger than RunPod takes."""
@@ -174,7 +190,7 @@ def _standing(wire: Wire, job: Job, ticket: Ticket, body: Mapping[str, Any]) -> 
         case "succeeded":
             return _completed(wire, job, known, body.get("output"))
         case "failed":
-            return replace(known, failure=_failure(body, job.request))
+            return replace(known, failure=_failure(body, job))
         case "canceled":
             return replace(known, failure=Failure("canceled", "the job was cancelled"))
         case "expired":
@@ -186,37 +202,48 @@ def _standing(wire: Wire, job: Job, ticket: Ticket, body: Mapping[str, Any]) -> 
 def _completed(wire: Wire, job: Job, known: Standing, output: Any) -> Standing:
     """A job whose handler returned, which may still mean that there is no picture."""
     settings = wire.endpoint.settings
-    try:
-        outputs = pictures_at(output, str(settings.get("outputs", PICTURES)))
-    except OutputUnreachable as error:
-        return replace(known, state="failed", failure=Failure("output_invalid", str(error)))
+    if job.parameters.workflow is None:
+        read = _read(output, str(settings.get("outputs", PICTURES)), job.request)
+    else:
+        read = worker_result(output, None, job.request)
     usd = amount(value_at(output, str(settings.get("cost", ""))))
-    usage = replace(known.usage, images=len(outputs), reported_usd=usd)
-    errors = [reason(each, job.request) for each in values_at(output, "errors[]")]
-    if outputs and not errors:
-        return replace(known, outputs=outputs, usage=usage)
+    usage = replace(known.usage, images=len(read.outputs), reported_usd=usd)
+    if read.failure is not None:
+        return replace(known, state="failed", usage=usage, failure=read.failure)
+    details = {**known.details, "errors": list(read.errors)} if read.errors else known.details
+    state: JobState = "partial" if read.errors else "succeeded"
+    return replace(known, state=state, outputs=read.outputs, usage=usage, details=details)
+
+
+def _read(output: Any, path: str, request: ImageRequest) -> WorkerResult:
+    """What a handler of one's own returned."""
+    errors = tuple(reason(each, request) for each in values_at(output, "errors[]"))
+    try:
+        outputs = pictures_at(output, path)
+    except OutputUnreachable as error:
+        return WorkerResult((), Failure("output_invalid", str(error)), errors)
     if outputs:
-        details = {**known.details, "errors": errors}
-        return replace(known, state="partial", outputs=outputs, usage=usage, details=details)
-    said = (
-        errors[0] if errors else reason(f"the handler's output has no picture: {_shape(output)}", job.request)
-    )
-    return replace(known, state="failed", usage=usage, failure=Failure(_code(said, "output_invalid"), said))
+        return WorkerResult(outputs, None, errors)
+    said = errors[0] if errors else reason(f"the handler's output has no picture: {_shape(output)}", request)
+    return WorkerResult((), Failure(_code(said, "output_invalid"), said), errors)
 
 
-def _failure(body: Mapping[str, Any], request: ImageRequest) -> Failure:
+def _failure(body: Mapping[str, Any], job: Job) -> Failure:
     """Why a handler failed: the error's kind and message, and not its traceback, host and inputs.
 
     An exception is told as JSON in a string. What a handler returns beside its own ``error`` comes as the
-    output; worker-comfyui gives the reason in its ``details``.
+    output.
     """
     said = body.get("error")
     told = _json(said) if isinstance(said, str) else said
     if isinstance(told, Mapping):
         kind = _CLASS.sub(r"\1", str(told.get("error_type") or ""))
         said = ": ".join(part for part in (kind, str(told.get("error_message") or "")) if part)
-    details = [each for each in values_at(body.get("output"), "details[]") if isinstance(each, str)]
-    message = reason(": ".join([str(said or ""), *details]), request)
+    if job.parameters.workflow is not None:
+        read = worker_result(body.get("output"), str(said or "no reason given"), job.request)
+        if read.failure is not None:
+            return read.failure
+    message = reason(said, job.request)
     return Failure(_code(message, "model_error"), message)
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Literal
 
 import httpx
@@ -15,6 +16,7 @@ from asset_pipeline.providers.runpod import LARGEST_RUN, LARGEST_SYNC, Runpod
 from asset_pipeline_tests.vendors.case import Case
 from asset_pipeline_tests.vendors.server import Job, Reply, Request, Vendor
 
+DATA = Path(__file__).parents[2] / "data"
 ENDPOINT = "sdxl-endpoint"
 INPUTS = {
     "prompt",
@@ -197,4 +199,4 @@ def raised(message: str) -> str:
 
 def case() -> Case:
     """The adapter with a raw handler."""
-    return Case(Runpod(), RunpodVendor, {"fields": FIELDS, "references": {"base": "image_url"}})
+    return Case(Runpod(DATA), RunpodVendor, {"fields": FIELDS, "references": {"base": "image_url"}})
