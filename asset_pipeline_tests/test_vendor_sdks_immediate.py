@@ -4,6 +4,7 @@ import base64
 from typing import Any
 
 from asset_pipeline_tests.peers.sdk import run_sdk
+from asset_pipeline_tests.vendors.gemini import GeminiVendor
 from asset_pipeline_tests.vendors.openai_images import OpenAIVendor
 from asset_pipeline_tests.vendors.server import Vendor, picture, serving
 from asset_pipeline_tests.vendors.together import TogetherVendor
@@ -31,7 +32,8 @@ print(json.dumps({
 TOGETHER = """
 import json, os
 from together import BadRequestError, Together
-client = Together(base_url=os.environ["BASE_URL"].removesuffix("/v1"), api_key=os.environ["KEY"], max_retries=0)
+host = os.environ["BASE_URL"].removesuffix("/v1")
+client = Together(base_url=host, api_key=os.environ["KEY"], max_retries=0)
 words = {"model": "black-forest-labs/FLUX.2-dev", "prompt": "a mug", "width": 128, "height": 64, "seed": 3}
 made = client.images.generate(response_format="base64", output_format="png", **words)
 placed = client.images.generate(response_format="url", **words)
@@ -41,6 +43,34 @@ except BadRequestError as error:
     refused = error.status_code
 print(json.dumps({
     "made": made.data[0].b64_json, "model": made.model, "url": placed.data[0].url, "refused": refused,
+}))
+"""
+
+GEMINI = """
+import base64, json, os
+from google import genai
+from google.genai import errors, types
+host = os.environ["BASE_URL"].removesuffix("/v1beta")
+options = types.HttpOptions(base_url=host, api_version="v1beta")
+client = genai.Client(api_key=os.environ["KEY"], http_options=options)
+photograph = types.Part.from_bytes(data=base64.b64decode(os.environ["PHOTOGRAPH"]), mime_type="image/png")
+config = types.GenerateContentConfig(
+    response_modalities=["TEXT", "IMAGE"], seed=3, image_config=types.ImageConfig(aspect_ratio="3:2")
+)
+contents = ["[base]", photograph, "a mug"]
+made = client.models.generate_content(model="gemini-3.1-flash-image", contents=contents, config=config)
+parts = made.candidates[0].content.parts
+pictures = [part.inline_data.data for part in parts if part.inline_data and not part.thought]
+try:
+    client.models.generate_content(model="gemini-9", contents=contents, config=config)
+except errors.ClientError as error:
+    refused = [error.code, error.status]
+print(json.dumps({
+    "made": [base64.b64encode(each).decode() for each in pictures],
+    "version": made.model_version,
+    "finish": made.candidates[0].finish_reason.value,
+    "tokens": made.usage_metadata.prompt_token_count,
+    "refused": refused,
 }))
 """
 
@@ -67,3 +97,12 @@ def test_togethers_client_generates_in_both_formats_and_reads_errors() -> None:
     assert told["model"] == "black-forest-labs/FLUX.2-dev"
     assert told["url"].startswith(f"{vendor.url}/files/")
     assert told["refused"] == 400
+
+
+def test_googles_client_finds_the_picture_and_reads_errors() -> None:
+    with serving(GeminiVendor()) as vendor:
+        told = ran(GEMINI, vendor)
+    assert [base64.b64decode(each) for each in told["made"]] == vendor.jobs[0].pictures()
+    assert told["version"] == "gemini-3.1-flash-image-001"
+    assert (told["finish"], told["tokens"]) == ("STOP", 3 + 258)
+    assert told["refused"] == [404, "NOT_FOUND"]
