@@ -1,5 +1,6 @@
 """What an account's limits promise: all processes together keep them, and the dead hold nothing."""
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -135,6 +136,23 @@ def test_who_is_to_wait_can_be_stopped(local_store: Store, worker: Worker) -> No
     shared.hold_until(until)
     assert shared.held_until() == pytest.approx(until)
     assert not shared.await_turn(at_once())
+
+
+def test_who_waits_for_a_token_hears_that_all_are_to_wait_and_gives_it_back(
+    local_store: Store, worker: Worker
+) -> None:
+    shared = limits(local_store, worker, rate=Rate(calls=2, seconds=1.0))
+    assert shared.await_turn(never)
+    questions = itertools.count()
+
+    def told_meanwhile() -> bool:
+        question = next(questions)
+        if question == 1:
+            shared.hold_until(time.time() + 3600)
+        return question > 6
+
+    assert not shared.await_turn(told_meanwhile)
+    assert len(local_store.files.names("limits/vendor/calls")) == 1
 
 
 def test_a_time_to_wait_that_is_over_is_forgotten(local_store: Store, worker: Worker) -> None:

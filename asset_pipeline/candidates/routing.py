@@ -244,11 +244,10 @@ def _health(offer: Offer) -> str | None:
 
 
 def _budget(need: Need, offer: Offer) -> str | None:
-    if offer.most_usd <= max(0.0, need.budget_left_usd):
+    left = max(0.0, need.budget_left_usd)
+    if offer.most_usd <= left + _ROUNDING_USD:
         return None
-    return (
-        f"it can cost ${offer.most_usd:.4f} and ${max(0.0, need.budget_left_usd):.4f} of the budget is left"
-    )
+    return f"it can cost ${offer.most_usd:.4f} and ${left:.4f} of the budget is left"
 
 
 def _deadline(need: Need, offer: Offer) -> str | None:
