@@ -122,8 +122,9 @@ def as_inline(data: bytes) -> dict[str, str]:
 
 
 def is_picture(data: str) -> bool:
+    """Whether it is a PNG in base64, of either alphabet: Google's own client sends the one for addresses."""
     try:
-        return base64.b64decode(data, validate=True).startswith(b"\x89PNG")
+        return base64.urlsafe_b64decode(data.replace("+", "-").replace("/", "_")).startswith(b"\x89PNG")
     except binascii.Error:
         return False
 
