@@ -1,4 +1,4 @@
-"""What is read from vendors' answers alike: pictures anywhere in them, moments, reasons that are fit to show."""
+"""What is read from vendors' answers alike: pictures anywhere in them, moments, reasons fit to show."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,7 +39,7 @@ def test_a_moment_is_read_with_or_without_its_zone() -> None:
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     assert moment("2026-01-01T12:00:00Z") == moment("2026-01-01T12:00:00") == noon
     assert moment("2026-01-01T12:00:00+01:00") == noon - timedelta(hours=1)
-    assert [moment(odd) for odd in (None, 7, "soon", {})] == [None] * 4
+    assert all(moment(odd) is None for odd in (None, 7, "soon"))
 
 
 def test_amounts_and_words_are_what_they_seem_or_none() -> None:
