@@ -134,6 +134,7 @@ def test_who_is_to_wait_can_be_stopped(local_store: Store, worker: Worker) -> No
     shared = limits(local_store, worker)
     until = time.time() + 3600
     shared.hold_until(until)
+    shared.hold_until(until - 1800)
     assert shared.held_until() == pytest.approx(until)
     assert not shared.await_turn(at_once())
 
@@ -299,6 +300,18 @@ def test_a_crowd_of_low_requests_leaves_room_for_normal_ones_and_these_for_high_
         stop.set()
         for process in processes:
             process.join(PATIENCE)
+
+
+def test_high_requests_leave_the_low_ones_theirs_as_long_as_there_are_others(
+    local_store: Store, worker: Worker
+) -> None:
+    shared = limits(local_store, worker, concurrency=4)
+    with ExitStack() as held:
+        granted = [
+            held.enter_context(shared.lease(priority, at_once()))
+            for priority in ("high", "interactive", "low", "low", "low")
+        ]
+    assert granted == [True, True, True, True, False]
 
 
 def test_where_only_one_job_is_allowed_every_priority_may_have_it(local_store: Store, worker: Worker) -> None:
