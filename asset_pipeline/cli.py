@@ -40,9 +40,13 @@ from asset_pipeline.checkpoints.pinning import pin as pin_model
 from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.commands.calibrate import calibrate
 from asset_pipeline.commands.compare import compare
+from asset_pipeline.commands.cost import cost
 from asset_pipeline.commands.expire import expire
 from asset_pipeline.commands.like import like
+from asset_pipeline.commands.route import route
+from asset_pipeline.commands.serve import serve
 from asset_pipeline.commands.terminal import console, the_store
+from asset_pipeline.commands.workflows import workflows
 from asset_pipeline.decisions.decision import Decision, Verdict
 from asset_pipeline.decisions.records import decide
 from asset_pipeline.definitions import (
@@ -495,7 +499,9 @@ def _plan_notes(each: Plan) -> Iterator[str]:
         yield from _funnel_notes(each, each.funnel)
     elif each.make:
         by_type = ", ".join(f"{count} {name}" for name, count in each.make_by_asset_type.items())
-        yield f"makes {by_type} with {each.profile}; {len(each.new_skus)} products are new"
+        whom = ", ".join(f"{name} ({count})" for name, count in each.by_profile.items())
+        makers = whom if len(each.by_profile) > 1 else each.profile
+        yield f"makes {by_type} with {makers}; {len(each.new_skus)} products are new"
     yield from _writing_notes(each.words)
     if each.failures:
         yield f"{each.failures} prompts cannot be written; the prompts asset says why"
@@ -602,8 +608,12 @@ def _tell(store: Store, campaign: str) -> None:
 
 main.add_command(calibrate)
 main.add_command(compare)
+main.add_command(cost)
 main.add_command(expire)
 main.add_command(like)
+main.add_command(route)
+main.add_command(serve)
+main.add_command(workflows)
 
 if __name__ == "__main__":
     main()

@@ -20,8 +20,12 @@ from asset_pipeline.calibration.asset import calibration
 from asset_pipeline.calibration.records import CALIBRATIONS
 from asset_pipeline.candidates import checks as candidates_checks
 from asset_pipeline.candidates.asset import candidates
-from asset_pipeline.candidates.jobs.attempt import ATTEMPTS
+from asset_pipeline.candidates.breaker import HEALTH
 from asset_pipeline.candidates.expired import EXPIRIES
+from asset_pipeline.candidates.jobs.adapter import Adapter
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS
+from asset_pipeline.candidates.jobs.delivery import DELIVERIES
+from asset_pipeline.candidates.jobs.remote import Remote
 from asset_pipeline.candidates.profile import load_profiles
 from asset_pipeline.candidates.records import CANDIDATES, Workshop
 from asset_pipeline.candidates.request import Profile, Provider
@@ -51,9 +55,17 @@ from asset_pipeline.prompts.records import PROMPT_FAILURES, PROMPT_WARNINGS, PRO
 from asset_pipeline.prompts.writing.question import TEXT_ANSWERS, TEXT_CLAIMS
 from asset_pipeline.prompts.writing.steps import STEP_VERSIONS
 from asset_pipeline.prompts.writing.text_model import TextModel, load_text_models
+from asset_pipeline.providers.cog import Cog
+from asset_pipeline.providers.comfyui import ComfyUI
 from asset_pipeline.providers.diffusers import Diffusers
+from asset_pipeline.providers.gemini import Gemini
+from asset_pipeline.providers.openai_images import OpenAIImages
 from asset_pipeline.providers.packshot import Packshot
+from asset_pipeline.providers.replicate import Replicate
+from asset_pipeline.providers.runpod import Runpod
 from asset_pipeline.providers.scene import Scene
+from asset_pipeline.providers.submit_poll import SubmitPoll
+from asset_pipeline.providers.together import Together
 from asset_pipeline.scorers.background_specks import BackgroundSpecks
 from asset_pipeline.scorers.background_uniformity import BackgroundUniformity
 from asset_pipeline.scorers.background_white import BackgroundWhite
@@ -82,6 +94,7 @@ from asset_pipeline.scores.requirements import load_requirements
 from asset_pipeline.scores.score import Scorer
 from asset_pipeline.selection import checks as selection_checks
 from asset_pipeline.selection.asset import selection
+from asset_pipeline.selection.pass_rates import load_pass_rates
 from asset_pipeline.selection.records import SELECTION
 from asset_pipeline.store.events import EventStream
 from asset_pipeline.store.store import Store
@@ -90,7 +103,7 @@ from asset_pipeline.store.views import write_views
 from asset_pipeline.store.worker import HEARTBEATS
 from asset_pipeline.targets.local_folder import LocalFolder
 from asset_pipeline.text_models.openai_compatible import OpenAICompatible
-from asset_pipeline.text_models.replicate import Replicate
+from asset_pipeline.text_models.replicate import Replicate as ReplicateText
 
 Choice = TypeVar("Choice")
 
@@ -126,6 +139,8 @@ STREAMS: tuple[EventStream[Any], ...] = (
     TEXT_ANSWERS,
     WAVES,
     ATTEMPTS,
+    DELIVERIES,
+    HEALTH,
     EXPIRIES,
     HEARTBEATS,
     DECISIONS,
@@ -175,15 +190,34 @@ class Places:
         )
 
 
+def adapters(data: Path) -> tuple[Adapter, ...]:
+    """Every vendor that pictures are asked of; see docs/adding-a-provider.md."""
+    return (
+        Replicate(),
+        Runpod(data),
+        ComfyUI(data),
+        Together(),
+        OpenAIImages(),
+        Gemini(),
+        Cog(),
+        SubmitPoll(),
+    )
+
+
 def providers(checkpoints: Checkpoints) -> dict[str, Provider]:
     """Every way of making an image, by the name that profiles use; those with a model share one engine."""
     engine = Engine(checkpoints)
-    return {"packshot": Packshot(), "diffusers": Diffusers(engine), "scene": Scene(engine)}
+    local: dict[str, Provider] = {
+        "packshot": Packshot(),
+        "diffusers": Diffusers(engine),
+        "scene": Scene(engine),
+    }
+    return local | {each.name: Remote(each, checkpoints.environ) for each in adapters(checkpoints.data)}
 
 
 def text_models(environ: Mapping[str, str]) -> dict[str, TextModel]:
     """Every way of speaking to text models, by the name that their files use; keys are in the environment."""
-    return {"openai_compatible": OpenAICompatible(environ), "replicate": Replicate(environ)}
+    return {"openai_compatible": OpenAICompatible(environ), "replicate": ReplicateText(environ)}
 
 
 def scorers(checkpoints: Checkpoints) -> list[Scorer]:
@@ -228,7 +262,7 @@ def workshop(
     store: Store, data: Path, made_by: Mapping[str, Provider], looked_at_by: Sequence[Scorer]
 ) -> Workshop:
     """What making candidates takes; the scores' gates judge the rounds of funnels."""
-    return Workshop(store, data, made_by, Gates(store, data, looked_at_by))
+    return Workshop(store, data, made_by, Gates(store, data, looked_at_by), partial(load_pass_rates, store))
 
 
 def s3_resource(environ: Mapping[str, str]) -> S3Resource:

@@ -1,7 +1,7 @@
 """Who makes which of the missing pictures now: the routing rules, asked with what is known at this moment."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import inf
@@ -9,7 +9,6 @@ from math import inf
 from asset_pipeline.candidates.health import HEALTHY, Health
 from asset_pipeline.candidates.jobs.attempt import Attempt
 from asset_pipeline.candidates.jobs.remote import Remote
-from asset_pipeline.candidates.jobs.traffic import Traffic
 from asset_pipeline.candidates.order import Lane, Order
 from asset_pipeline.candidates.retrying import tried
 from asset_pipeline.candidates.routing import Need, Offer, PassRate, Route, route
@@ -43,12 +42,12 @@ class Dispatcher:
 
     Args:
         order: what is wanted, and who may make it.
-        traffic: by profile, what is known of remote providers' health.
+        healths: by profile, what tells the health of a remote provider; none: it is well.
     """
 
-    def __init__(self, order: Order, traffic: Mapping[str, Traffic]) -> None:
+    def __init__(self, order: Order, healths: Mapping[str, Callable[[], Health]]) -> None:
         self._order = order
-        self._traffic = traffic
+        self._healths = healths
         self._objections: dict[tuple[str, str], str | None] = {}
         self.closed: dict[str, str] = {}
         """Profiles that are left alone for the rest of this run, and why."""
@@ -125,8 +124,7 @@ class Dispatcher:
     def _health(self, lane: Lane) -> Health:
         if lane.name in self.closed:
             return Health(state="open", because=self.closed[lane.name])
-        traffic = self._traffic.get(lane.name)
-        return HEALTHY if traffic is None else traffic.health()
+        return self._healths[lane.name]() if lane.name in self._healths else HEALTHY
 
     def _objection(self, lane: Lane, wanted: Wanted) -> str | None:
         """What the provider cannot say of a picture, or why it cannot be asked from here."""

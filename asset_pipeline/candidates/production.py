@@ -84,7 +84,7 @@ def make_all(
     books = Books(store, order.campaign_id, order.budget_usd, order.budget_usd_per_day)
     place = Workplace(order, store, worker, report, progress, books, Hearing(store))
     place.traffic |= {lane.name: _traffic(lane, store, worker) for lane in order.lanes if lane.is_remote}
-    dispatcher = Dispatcher(order, place.traffic)
+    dispatcher = Dispatcher(order, {name: traffic.health for name, traffic in place.traffic.items()})
     patience = HEALTH_PATIENCE_SECONDS
     while True:
         place.begin_pass()

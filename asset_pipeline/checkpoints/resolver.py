@@ -40,6 +40,11 @@ class Checkpoints:
         return Checkpoints, (self._data, dict(self._environ))
 
     @property
+    def data(self) -> Path:
+        """The project's data folder."""
+        return self._data
+
+    @property
     def environ(self) -> Mapping[str, str]:
         """What the environment says, also of which models are used."""
         return self._environ

@@ -308,7 +308,8 @@ class _Carrier:
                     self._times.over = time.time()
                     if standing.state in ("succeeded", "partial"):
                         return standing
-                    return replace(standing, failure=Failure(code, _LATE[code]))
+                    is_billed = None if standing.failure is None else standing.failure.is_billed
+                    return replace(standing, failure=Failure(code, _LATE[code], is_billed))
                 if not self._adapter.abilities.cancels:
                     break
                 self._wait(self._errand.endpoint.polling.first)
@@ -455,16 +456,28 @@ class _Carrier:
         return billed, "computed" if usage.reported_usd is None else "reported"
 
     def _cost_of_failure(self, standing: Standing | None) -> tuple[float, Basis]:
-        """What an attempt cost that brought none: nothing, unless it was billed or had begun to run."""
+        """What an attempt cost that brought no picture: what was delivered, used, or said to be billed.
+
+        Where a provider says nothing, these count as billed: what a filter kept back, what was stopped while
+        it ran, and what was accepted and then forgotten.
+        """
         if standing is None:
             return 0.0, "none"
         if standing.usage.reported_usd is not None:
             return standing.usage.reported_usd, "reported"
-        is_billed = None if standing.failure is None else standing.failure.is_billed
-        has_begun = self._times.running is not None or standing.state in ("succeeded", "partial", "lost")
-        if is_billed is False or (is_billed is None and not has_begun):
+        failure, outputs = standing.failure, len(standing.outputs)
+        code = "output_invalid" if failure is None else failure.code
+        if code == "lost":
+            return self._call.expected_usd, "estimated"
+        has_begun = self._times.running is not None or standing.usage.seconds is not None
+        is_billed = None if failure is None else failure.is_billed
+        if is_billed is None:
+            is_billed = code in _BILLED or (has_begun and code in _BILLED_IF_BEGUN)
+        if is_billed:
+            outputs = max(1, outputs)
+        elif failure is not None and (failure.is_billed is False or not has_begun):
             return 0.0, "none"
-        return self._cost(_with_pictures(standing.usage, max(1, len(standing.outputs)), ()))
+        return self._cost(_with_pictures(standing.usage, outputs, ()))
 
     def _result(
         self,
@@ -509,6 +522,9 @@ class _Carrier:
             raise Interrupted
 
 
+_BILLED: Final = frozenset({"output_invalid", "output_expired", "content_filtered"})
+"""Codes of what was made, though it cannot be used."""
+_BILLED_IF_BEGUN: Final = frozenset({"timeout_run", "timeout_start", "canceled"})
 _LATE: Final[Mapping[Code, str]] = {
     "timeout_start": "it did not start in the time that the profile gives it, and was cancelled",
     "timeout_run": "it did not finish in the time that the profile gives it, and was cancelled",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final, TypeVar
 
-from asset_pipeline.candidates.breaker import Breaker
+from asset_pipeline.candidates.breaker import Breaker, health_of
 from asset_pipeline.candidates.endpoint import Endpoint, Priority
 from asset_pipeline.candidates.health import Health
 from asset_pipeline.candidates.limits import Limits, Rate
@@ -116,6 +116,12 @@ class Traffic:
     def failed(self, because: str) -> None:
         """A job that was accepted came to nothing through no fault of its own."""
         self._profile.failed(because, None)
+
+
+def recorded_health(store: Store, profile: str, account: str) -> Health:
+    """The same for who only looks."""
+    paused = health_of(store, account_subject(account))
+    return paused if paused.state == "paused" else health_of(store, profile)
 
 
 def account_subject(account: str) -> str:

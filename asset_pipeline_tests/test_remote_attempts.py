@@ -1,0 +1,138 @@
+"""An attempt at a remote provider: paid once, whatever happens on the way, and in the books to the cent."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS
+from asset_pipeline.errors import ProviderUnavailable
+from asset_pipeline.store.store import Store
+from asset_pipeline_tests.remote_orders import SPRING, attempts, every_attempt, lane, order, run, spent
+from asset_pipeline_tests.vendors import replicate, together
+from asset_pipeline_tests.vendors.server import Behaviour, Vendor, serving
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """A queue that can be asked what became of a submission."""
+    with serving(replicate.case().vendor()) as listening:
+        yield listening
+
+
+@pytest.fixture
+def forgetful() -> Iterator[Vendor]:
+    """A vendor that answers with the picture, and knows nothing of it afterwards."""
+    with serving(together.case().vendor()) as listening:
+        yield listening
+
+
+def test_every_picture_is_asked_for_once_and_is_in_the_store(store: Store, vendor: Vendor) -> None:
+    vendor.always = Behaviour(queue_seconds=0.1, run_seconds=0.1)
+    progress = run(store, order(lane(replicate.case(), vendor)))
+    assert (progress.made, len(vendor.jobs)) == (3, 3)
+    for attempt in attempts(store).values():
+        assert attempt.state == "succeeded"
+        assert store.images.get(attempt.image_sha256 or "")
+        assert attempt.result is not None
+        assert attempt.result.job_id in {job.job_id for job in vendor.jobs}
+    assert spent(store) == pytest.approx(vendor.billed_usd)
+
+
+def test_each_state_is_recorded_before_what_follows_from_it(store: Store, vendor: Vendor) -> None:
+    vendor.always = Behaviour(queue_seconds=0.2, run_seconds=0.3)
+    run(store, order(lane(replicate.case(), vendor), 1))
+    names = [event.name.rpartition(".")[2] for event in store.events.read(ATTEMPTS, SPRING)]
+    assert names == ["submitting", "sent", "queued", "running", "fetching", "settled"]
+
+
+def test_a_second_run_sends_nothing(store: Store, vendor: Vendor) -> None:
+    work = order(lane(replicate.case(), vendor))
+    run(store, work)
+    progress = run(store, work, "run-2")
+    assert (progress.reused, len(vendor.jobs)) == (3, 3)
+
+
+def test_a_submission_whose_answer_was_lost_is_found_and_not_sent_again(store: Store, vendor: Vendor) -> None:
+    vendor.faults = ["drop after", None, "truncate"]
+    progress = run(store, order(lane(replicate.case(), vendor)))
+    assert (progress.made, len(vendor.jobs)) == (3, 3)
+    assert {attempt.attempt for attempt in every_attempt(store)} == {1}
+    assert spent(store) == pytest.approx(vendor.billed_usd)
+
+
+def test_one_that_never_arrived_is_lost_for_nothing_and_made_again(store: Store, vendor: Vendor) -> None:
+    vendor.faults = ["drop before"]
+    progress = run(store, order(lane(replicate.case(), vendor), 1))
+    assert (progress.made, len(vendor.jobs)) == (1, 1)
+    states = [(attempt.attempt, attempt.state, attempt.cost_usd) for attempt in every_attempt(store)]
+    assert states == [(1, "lost", 0.0), (2, "succeeded", vendor.price_usd)]
+
+
+def test_one_that_nobody_can_look_for_waits_for_a_person(store: Store, forgetful: Vendor) -> None:
+    forgetful.faults = ["drop after"]
+    work = order(lane(together.case(), forgetful), 1)
+    progress = run(store, work)
+    (attempt,) = every_attempt(store)
+    assert (attempt.state, attempt.cost_usd, progress.made) == ("unreconciled", forgetful.price_usd, 0)
+    assert run(store, work, "run-2").held == 1
+    assert len(forgetful.jobs) == 1
+
+
+def test_where_the_profile_says_so_it_counts_as_paid_and_is_made_again(
+    store: Store, forgetful: Vendor
+) -> None:
+    forgetful.faults = ["drop after"]
+    run(store, order(lane(together.case(), forgetful, endpoint={"lost": "remake"}), 1))
+    states = [(attempt.attempt, attempt.state) for attempt in every_attempt(store)]
+    assert states == [(1, "lost"), (2, "succeeded")]
+    assert spent(store) == pytest.approx(2 * forgetful.price_usd)
+
+
+def test_a_busy_provider_is_asked_again_because_it_accepted_nothing(store: Store, vendor: Vendor) -> None:
+    vendor.faults = ["429", "503", "429"]
+    progress = run(store, order(lane(replicate.case(), vendor), 1))
+    assert (progress.made, len(vendor.jobs), len(every_attempt(store))) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "code"),
+    [
+        ("is filtered", "refused", "content_filtered"),
+        ("is blank", "failed", "output_invalid"),
+        ("is truncated", "failed", "output_invalid"),
+        ("is empty", "failed", "output_invalid"),
+    ],
+)
+def test_a_picture_that_is_none_is_never_a_success(
+    store: Store, vendor: Vendor, outcome: str, state: str, code: str
+) -> None:
+    vendor.always = Behaviour(outcome=outcome)  # type: ignore[arg-type] # the parameters' words
+    run(store, order(lane(replicate.case(), vendor), 1))
+    last = attempts(store)[next(iter(attempts(store)))]
+    assert (last.state, last.code) == (state, code)
+    assert spent(store) == pytest.approx(vendor.billed_usd)
+
+
+def test_a_job_that_takes_too_long_is_cancelled_and_billed_as_the_provider_bills_it(
+    store: Store, vendor: Vendor
+) -> None:
+    vendor.behaviours = [Behaviour(queue_seconds=60), Behaviour(run_seconds=60)]
+    slow = {"timeouts": {"start": 0.5, "run": 0.5, "reconcile": 0.5}}
+    run(store, order(lane(replicate.case(), vendor, endpoint=slow, concurrency=1), 2))
+    assert all(job.canceled_at for job in vendor.jobs[:2])
+    assert spent(store) == pytest.approx(vendor.billed_usd)
+
+
+def test_a_key_that_is_refused_pauses_the_account_and_costs_nothing(store: Store, vendor: Vendor) -> None:
+    work = order(lane(replicate.case(), vendor), 5)
+    vendor.key = "another"
+    with pytest.raises(ProviderUnavailable, match="paused"):
+        run(store, work)
+    assert (len(vendor.jobs), spent(store)) == (0, 0.0)
+    assert sum(name.startswith("POST") for name in vendor.requests) <= 4
