@@ -8,7 +8,7 @@ was refused, or nobody knows. What is to be done then is decided elsewhere.
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -163,9 +163,25 @@ class Wire:
         raise self._refusal(answer, explain)
 
     def ask(
-        self, path: str, body: Any = None, *, method: str = "GET", explain: Explain | None = None, **more: Any
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        method: str = "GET",
+        explain: Explain | None = None,
+        expected: Collection[int] = (),
+        **more: Any,
     ) -> Answer:
         """Ask what costs nothing and may be repeated: a status, a result, a cancellation, an upload.
+
+        Args:
+            path: where, relative to ``base_url`` or whole.
+            body: JSON.
+            method: GET, unless it is said otherwise.
+            explain: reads the vendor's own errors.
+            expected: statuses of "later" and from 500 on that are an answer: that of a job, not of whoever
+                was asked for it.
+            more: as httpx takes it.
 
         Returns:
             An answer below 500 that is not "later": also 404, which means something to whoever asked.
@@ -180,6 +196,8 @@ class Wire:
             raise ProviderUnavailable(f"{self._name} gave no whole answer: {type(error).__name__}") from None
         if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise self._refusal(answer, explain)
+        if answer.status in expected:
+            return answer
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in _TURNED_AWAY - {
             HTTPStatus.CONFLICT
         }:
