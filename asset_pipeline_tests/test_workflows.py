@@ -9,8 +9,10 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
-from asset_pipeline.commands import workflows as commands
+from asset_pipeline.commands.workflows import workflows
+from asset_pipeline.definitions import Places
 from asset_pipeline.errors import InvalidFile, NotFound, UnsupportedRequest
 from asset_pipeline.workflows.filling import fill
 from asset_pipeline.workflows.manifest import leads_outside
@@ -139,7 +141,7 @@ def test_everything_that_differs_is_said_at_once_with_file_line_and_field(data: 
         ("  prompt: {", "  Prompt!: {", "String should match pattern"),
         ("KSampler, SaveImage", "KSampler, LoadImage, SaveImage", "no node of the graph is a LoadImage"),
         ("KSampler, SaveImage", "SaveImage", "node 3: the class KSampler is not allowed"),
-        ("input: text, type: text}", "input: text, type: integer}", "a field of every request and no integer"),
+        ("input: text, type: text}", "input: text, type: integer}", "of every request and no integer"),
         ('"6", input: text', '"9", input: filename_prefix', "filename_prefix is the pipeline's own"),
     ],
 )  # fmt: skip
@@ -292,17 +294,16 @@ def test_a_workflow_says_which_parts_of_a_request_it_has_words_for(data: Path) -
 
 @pytest.fixture
 def here(data: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, io.StringIO]:
-    """The command looks at the folder; what it prints."""
+    """The folder that the command looks at, and what it prints."""
     printed = io.StringIO()
-    monkeypatch.setattr(
-        commands, "PLACES", commands.PLACES.__class__(**{**vars(commands.PLACES), "data": data})
-    )
-    monkeypatch.setattr(commands.console, "_file", printed)
+    module = "asset_pipeline.commands.workflows"
+    monkeypatch.setattr(f"{module}.PLACES", Places.of({"ASSET_PIPELINE_DATA": str(data)}))
+    monkeypatch.setattr(f"{module}.console", Console(file=printed, soft_wrap=True))
     return data, printed
 
 
 def test_the_command_checks_all_workflows_and_says_what_they_take(here: tuple[Path, io.StringIO]) -> None:
-    assert CliRunner().invoke(commands.workflows, ["check"], catch_exceptions=False).exit_code == 0
+    assert CliRunner().invoke(workflows, ["check"], catch_exceptions=False).exit_code == 0
     lines = here[1].getvalue().splitlines()
     assert [line.split()[0] for line in lines] == ["image-to-image", "text-to-image"]
     assert "prompt" in lines[1]
@@ -311,11 +312,11 @@ def test_the_command_checks_all_workflows_and_says_what_they_take(here: tuple[Pa
 def test_the_command_refuses_to_pin_a_graph_that_does_not_fit(here: tuple[Path, io.StringIO]) -> None:
     data, printed = here
     changed_graph(data, {"20": {"class_type": "RunAnyPython", "inputs": {}}})
-    run = CliRunner().invoke(commands.workflows, ["pin", "text-to-image"])
+    run = CliRunner().invoke(workflows, ["pin", "text-to-image"])
     assert isinstance(run.exception, InvalidFile)
     changed_graph(data, {"20": None, "5": {**read_workflow(data, "text-to-image").graph["5"], "_meta": {}}})
-    run = CliRunner().invoke(commands.workflows, ["check", "text-to-image"])
+    run = CliRunner().invoke(workflows, ["check", "text-to-image"])
     assert isinstance(run.exception, InvalidFile)
-    CliRunner().invoke(commands.workflows, ["pin", "text-to-image"], catch_exceptions=False)
-    CliRunner().invoke(commands.workflows, ["check", "text-to-image"], catch_exceptions=False)
+    CliRunner().invoke(workflows, ["pin", "text-to-image"], catch_exceptions=False)
+    CliRunner().invoke(workflows, ["check", "text-to-image"], catch_exceptions=False)
     assert "pinned to" in printed.getvalue()

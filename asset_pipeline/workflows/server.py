@@ -7,6 +7,7 @@ What an error holds besides its kind (inputs, tensors, tracebacks) stays here: i
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -72,10 +73,9 @@ def standing_of_history(
 
 def explain(status: int, body: Any) -> Failure | None:
     """What a server says of a graph that it did not queue; None where it says nothing of the graph."""
-    del status
     error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):
-        return None
+    if status != HTTPStatus.BAD_REQUEST or not isinstance(error, dict):
+        return None  # what stands in front of a server has errors of its own
     kind, wrong = str(error.get("type")), node_errors(body)
     if kind in _NO_SUCH_NODE:
         return Failure("not_found", f"the server lacks a class of nodes ({kind}, {error.get('details')})")

@@ -6,6 +6,7 @@ A photograph travels inside the payload, under the name that the graph loads it 
 at what it is given: base64 that is none is a picture to it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from asset_pipeline.workflows.job_graph import JobGraph, graph_for, workflow_of
 
 _VALIDATION = "Workflow validation failed"
 _GENERAL = "Job processing failed"
+_LIST = re.compile(r"not[ _]in[ _]list", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,7 @@ def worker_result(output: Any, error: Any, request: ImageRequest) -> WorkerResul
 def _failure(error: str, told: Mapping[str, Any], request: ImageRequest) -> Failure:
     """Why a worker failed: of its general words the details say more."""
     if error.startswith(_VALIDATION):
-        said = "not_in_list" if "not in list" in error.lower() or "value_not_in_list" in error else ""
-        if said and "_name" in error:
+        if _LIST.search(error) and "_name" in error:
             return Failure("not_found", reason(f"the worker lacks a model file: {error}", request))
         return Failure("invalid_request", reason(error, request))
     details = [str(each) for each in _list(told.get("details"))] if error.startswith(_GENERAL) else []
