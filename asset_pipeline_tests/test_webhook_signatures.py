@@ -14,7 +14,7 @@ from asset_pipeline.candidates.jobs.delivery import Message
 from asset_pipeline.errors import InvalidFile, ProviderUnavailable
 from asset_pipeline.web import fal, runflow, standard_webhooks, url_token
 from asset_pipeline.web.fal import KeySet
-from asset_pipeline.web.verification import TOLERANCE, Refused, Verifier
+from asset_pipeline.web.verification import TOLERANCE, Refused, Verifier, signed_at
 from asset_pipeline.web.verifiers import verifiers
 from asset_pipeline_tests import webhook_senders as senders
 from asset_pipeline_tests.webhook_senders import ENVIRON, FAL_KEY, OTHER_FAL_KEY, Letter, key_set, whsec
@@ -166,13 +166,21 @@ def test_a_signature_counts_for_five_minutes_on_both_sides_of_our_clock(
 
 
 @pytest.mark.parametrize(
-    "seconds", ["", "now", "-1764000000", "1764000000.0", "1_764_000_000", " 1764000000"]
+    "seconds",
+    [
+        "",
+        "now",
+        "-1764000000",
+        "1764000000.0",
+        "1_764_000_000",
+        " 1764000000",
+        "١٧٦٤٠٠٠٠٠٠",
+        "9" * 12,
+        "9" * 5000,
+    ],
 )
-@pytest.mark.parametrize("sender", SIGNED_WITH_TIME)
-def test_a_time_that_is_not_in_whole_seconds_is_not_guessed_at(sender: Sender, seconds: str) -> None:
-    letter = sender(NOW)
-    name = next(name for name in letter.headers if name.endswith("timestamp"))
-    assert isinstance(verified(replace(letter, headers={**letter.headers, name: seconds})), Refused)
+def test_a_time_that_is_not_in_whole_seconds_is_not_guessed_at(seconds: str) -> None:
+    assert signed_at(seconds) is None
 
 
 @pytest.mark.parametrize("sender", SIGNED)
@@ -300,7 +308,7 @@ def test_what_cannot_be_a_signature_of_fal_does_not_make_us_ask() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [ProviderUnavailable("down"), b"<html>", b"{}", b'{"keys":[{"crv":"Ed25519"}]}']
+    "answer", [ProviderUnavailable("down"), b"<html>", b"{}", b'{"keys":[]}', b'{"keys":[{"crv":"Ed25519"}]}']
 )
 def test_without_fals_keys_nobody_can_tell_and_with_those_of_today_everybody_can(
     answer: bytes | Exception,
