@@ -83,7 +83,7 @@ def test_a_server_of_ones_own_hears_what_the_profile_has_words_for() -> None:
         "true_cfg_scale": 4.0,
         "response_format": "b64_json",
     }
-    assert draft.dropped == ()
+    assert draft.dropped == ("version",)
 
 
 def test_a_size_that_the_provider_chooses_itself_is_named_as_dropped() -> None:

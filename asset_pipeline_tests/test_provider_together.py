@@ -48,19 +48,19 @@ def test_a_picture_is_asked_for_in_togethers_words_and_in_base64() -> None:
 def test_a_word_that_the_profile_takes_away_is_dropped_by_name() -> None:
     fields = {"negative_prompt": "", "guidance_scale": "guidance"}
     job = job_for(
-        {**PARAMETERS, "fields": fields, "guidance_scale": 3.0, "sampler": "euler"}, negative_prompt="hands"
+        {**PARAMETERS, "fields": fields, "guidance_scale": 3.0, "sampler": "euler", "version": "1"},
+        negative_prompt="hands",
     )
     draft = case().adapter.draft(job, {})
     assert draft.payload["guidance"] == 3.0
     assert "negative_prompt" not in draft.payload
-    assert draft.dropped == ("negative_prompt", "sampler")
+    assert draft.dropped == ("negative_prompt", "sampler", "version")
 
 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
         ({"model": ""}, "model"),
-        ({"version": "1"}, "version"),
         ({"native": {"response_format": "url"}}, "response_format"),
         ({"native": {"seed": 3}}, "seed"),
     ],

@@ -80,11 +80,11 @@ class Gemini(Immediate):
         own = job.parameters
         if not _MODEL.fullmatch(own.model):
             raise UnsupportedRequest(f"model: {own.model!r} is no name of a Gemini model")
-        if own.version:
-            raise UnsupportedRequest("version: Gemini takes none; the model's name is what can be pinned")
         said = say(job, _NAMES)
         payload = dict(said.payload)
         parts, dropped = list[dict[str, Any]](), list(said.dropped)
+        if own.version:
+            dropped.append("version")
         for reference in main_first(job.request.references):
             if tag := own.references.get(reference.role):
                 parts.append({"text": tag})

@@ -77,14 +77,16 @@ class OpenAIImages(Immediate):
         if streamed := sorted(own.native.keys() & set(_STREAMS)):
             raise UnsupportedRequest(f"native: {', '.join(streamed)}: the answer has to come in one piece")
         said = say(job, _NAMES, {each.sha256: mark(each) for each in references})
-        payload = dict(said.payload)
+        payload, dropped = dict(said.payload), list(said.dropped)
+        if own.version:
+            dropped.append("version")
         if own.model:
             payload["model"] = own.model
         size = payload.get("size")
         if isinstance(size, dict):
             payload["size"] = f"{size['width']}x{size['height']}"
         is_edit = any(own.references.get(each.role) for each in references)
-        return Draft(payload, said.dropped, EDITS if is_edit else GENERATIONS)
+        return Draft(payload, tuple(dropped), EDITS if is_edit else GENERATIONS)
 
     def submit(self, wire: Wire, job: Job, draft: Draft, photographs: Mapping[str, bytes]) -> Standing:
         """See Adapter."""

@@ -64,13 +64,12 @@ class Together(Immediate):
         own = job.parameters
         if not own.model:
             raise UnsupportedRequest("model: Together wants to know which")
-        if own.version:
-            raise UnsupportedRequest("version: Together takes none; its models have no versions to pin")
         said = say(job, _NAMES, sent)
         payload = dict(said.payload)
         put(payload, "model", own.model)
         put(payload, "response_format", "base64")
-        return Draft(payload, said.dropped, PATH)
+        # Its models have no versions that could be pinned.
+        return Draft(payload, (*said.dropped, *(("version",) if own.version else ())), PATH)
 
     def submit(self, wire: Wire, job: Job, draft: Draft, photographs: Mapping[str, bytes]) -> Standing:
         """See Adapter."""

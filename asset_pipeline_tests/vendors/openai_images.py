@@ -252,6 +252,7 @@ DIFFUSION_PARAMETERS = {
     "native": {"response_format": "b64_json"},
     "references": {"base": "image[]"},
     "sizes": {"grid": 16},
+    "may_drop": ("version",),
 }
 
 
