@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import threading
 import time
 import uuid
@@ -12,7 +13,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from asset_pipeline.candidates.jobs.job import Draft, Job, Standing, Ticket
+from asset_pipeline.candidates.jobs.job import Draft, Job, RemoteParameters, Standing, Ticket
 from asset_pipeline.candidates.jobs.mapping import AskedSize, refused_drops
 from asset_pipeline.candidates.jobs.verify import Verified, verify
 from asset_pipeline.candidates.jobs.wire import Wire
@@ -390,6 +391,22 @@ def test_many_threads_share_the_adapter(server: Server) -> None:
         thread.join()
     assert found == ["succeeded"] * 6
     assert sorted(drawn(server)) == sorted(job_for(TEXT, seed=seed).client_id for seed in range(6))
+
+
+def test_another_graph_or_another_environment_makes_other_candidates(tmp_path: Path) -> None:
+    shutil.copytree(DATA / "workflows", tmp_path / "workflows")
+    changed, parameters = ComfyUI(tmp_path), RemoteParameters.model_validate(TEXT)
+    assert changed.version_of(parameters) == ADAPTER.version_of(parameters)
+    manifest = tmp_path / "workflows" / "text-to-image" / "manifest.yaml"
+    manifest.write_text(manifest.read_text().replace("sd_xl_base_1.0", "tuned"))
+    assert changed.version_of(parameters) != ADAPTER.version_of(parameters)
+
+
+def test_a_model_is_the_workflows_and_cannot_be_said() -> None:
+    assert ADAPTER.draft(job_for({**TEXT, "model": "sdxl", "version": "1"}), {}).dropped == (
+        "model",
+        "version",
+    )
 
 
 def test_a_ticket_survives_being_written_down(wire: Wire) -> None:

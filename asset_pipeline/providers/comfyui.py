@@ -21,11 +21,11 @@ import httpx
 
 from asset_pipeline.candidates.jobs.adapter import Abilities
 from asset_pipeline.candidates.jobs.answers import words
-from asset_pipeline.candidates.jobs.job import Draft, Failure, Job, Output, Standing, Ticket
+from asset_pipeline.candidates.jobs.job import Draft, Failure, Job, Output, RemoteParameters, Standing, Ticket
 from asset_pipeline.candidates.jobs.wire import Answer, Wire
 from asset_pipeline.candidates.request import ImageReference
 from asset_pipeline.errors import ProviderRefused, ProviderUnavailable, SubmissionUnknown
-from asset_pipeline.workflows.job_graph import first_files, graph_for, workflow_of
+from asset_pipeline.workflows.job_graph import first_files, graph_for, identity_of, workflow_of
 from asset_pipeline.workflows.live import listen
 from asset_pipeline.workflows.server import (
     CANCELS_JOBS,
@@ -75,11 +75,17 @@ class ComfyUI:
         """See Adapter. ComfyUI has no keys; what stands in front of it may."""
         return {"Authorization": f"Bearer {key}"} if key else {}
 
+    def version_of(self, parameters: RemoteParameters) -> str:
+        """The workflow: another graph, or another model in it, draws other pictures."""
+        return identity_of(self._data, parameters)
+
     def draft(self, job: Job, sent: Mapping[str, str]) -> Draft:
         """See Adapter. Raises also NotFound and InvalidFile, if the workflow is not there or wrong."""
-        filled = graph_for(workflow_of(self._data, job), job, sent)
+        filled = graph_for(workflow_of(self._data, job.parameters), job, sent)
         payload = {"prompt": filled.graph, "prompt_id": job.client_id, "client_id": job.client_id}
-        return Draft(payload, filled.dropped, "prompt", filled.details)
+        own = job.parameters
+        unsaid = tuple(name for name, value in (("model", own.model), ("version", own.version)) if value)
+        return Draft(payload, (*filled.dropped, *unsaid), "prompt", filled.details)
 
     def submit(self, wire: Wire, job: Job, draft: Draft, photographs: Mapping[str, bytes]) -> Standing:
         """See Adapter. A graph that was queued although a part of it is wrong is cancelled at once."""
@@ -110,7 +116,9 @@ class ComfyUI:
     def find(self, wire: Wire, job: Job, since: datetime) -> Standing | None:
         """See Adapter. A server that has neither the job nor its files will not bring it any more."""
         del since
-        standing = self.look(wire, job, self._ticket(wire, job, workflow_of(self._data, job).graph_sha256))
+        standing = self.look(
+            wire, job, self._ticket(wire, job, workflow_of(self._data, job.parameters).graph_sha256)
+        )
         if standing.state != "lost":
             return standing
         return Standing("lost", failure=Failure("lost", "the server has no such job", is_billed=False))
@@ -159,7 +167,7 @@ class ComfyUI:
         """How the job is found again: all that must not change under it is written down."""
         stats = wire.read(wire.ask("system_stats")).get("system")
         version = words(stats.get("comfyui_version")) if isinstance(stats, dict) else None
-        outputs = workflow_of(self._data, job).manifest.outputs
+        outputs = workflow_of(self._data, job.parameters).manifest.outputs
         details = {
             "version": version or "unknown",
             "graph_sha256": graph_sha256,

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asset_pipeline.candidates.jobs.job import Job
+from asset_pipeline.candidates.jobs.job import Job, RemoteParameters
 from asset_pipeline.candidates.jobs.mapping import say
 from asset_pipeline.errors import UnsupportedRequest
+from asset_pipeline.fingerprint import ID_LENGTH
 from asset_pipeline.workflows.filling import fill, prefixes
 from asset_pipeline.workflows.verification import load_workflow
 from asset_pipeline.workflows.vocabulary import what_it_says
@@ -24,23 +25,27 @@ class JobGraph:
     """Which workflow drew: recorded with the picture."""
 
 
-def workflow_of(data: Path, job: Job) -> Workflow:
-    """The verified workflow of a job.
+def workflow_of(data: Path, parameters: RemoteParameters) -> Workflow:
+    """The verified workflow that a profile names.
 
     Raises:
         UnsupportedRequest: the profile names none, or pins another graph.
         NotFound, InvalidFile: see `load_workflow`.
     """
-    own = job.parameters
-    if own.workflow is None:
+    if parameters.workflow is None:
         raise UnsupportedRequest("workflow: the profile names none, and a ComfyUI draws nothing else")
-    workflow = load_workflow(data, own.workflow)
-    if own.workflow_sha256 not in (None, workflow.graph_sha256):
+    workflow = load_workflow(data, parameters.workflow)
+    if parameters.workflow_sha256 not in (None, workflow.graph_sha256):
         raise UnsupportedRequest(
-            f"workflow_sha256: the profile pins {own.workflow_sha256}, and the graph of the workflow "
+            f"workflow_sha256: the profile pins {parameters.workflow_sha256}, and the graph of the workflow "
             f"{workflow.name} is {workflow.graph_sha256}"
         )
     return workflow
+
+
+def identity_of(data: Path, parameters: RemoteParameters) -> str:
+    """What of a workflow decides its pictures, in a word; raises as `workflow_of`."""
+    return workflow_of(data, parameters).identity(parameters.environment)[:ID_LENGTH]
 
 
 def graph_for(workflow: Workflow, job: Job, sent: Mapping[str, str]) -> JobGraph:

@@ -55,7 +55,7 @@ def worker_input(data: Path, job: Job, sent: Mapping[str, str]) -> WorkerInput:
     names = {
         each.sha256: f"{each.sha256}.{each.media_type.rpartition('/')[2]}" for each in job.request.references
     }
-    filled = graph_for(workflow_of(data, job), job, names)
+    filled = graph_for(workflow_of(data, job.parameters), job, names)
     used = {
         value for node in filled.graph.values() for value in node["inputs"].values() if isinstance(value, str)
     }
