@@ -1,12 +1,17 @@
-"""Do the vendors' own clients understand the vendors that the tests pretend? OpenAI, Together, Google."""
+"""Do the vendors' own clients understand the vendors that the tests pretend? OpenAI, Together, Google.
+
+And does what servers of one's own are made of understand the form that we send?
+"""
 
 import base64
 from typing import Any
 
 from asset_pipeline_tests.peers.sdk import run_sdk
+from asset_pipeline_tests.vendors.attempts import attempt, photograph
+from asset_pipeline_tests.vendors.case import job_for
 from asset_pipeline_tests.vendors.gemini import GeminiVendor
-from asset_pipeline_tests.vendors.openai_images import OpenAIVendor
-from asset_pipeline_tests.vendors.server import Vendor, picture, serving
+from asset_pipeline_tests.vendors.openai_images import OpenAIVendor, SGLangVendor, case_sglang
+from asset_pipeline_tests.vendors.server import Reply, Request, Vendor, picture, serving
 from asset_pipeline_tests.vendors.together import TogetherVendor
 
 OPENAI = """
@@ -74,6 +79,35 @@ print(json.dumps({
 }))
 """
 
+FORM = """
+import asyncio, base64, hashlib, json, os
+from starlette.requests import Request
+async def receive():
+    return {"type": "http.request", "body": base64.b64decode(os.environ["BODY"])}
+headers = [(b"content-type", os.environ["CONTENT_TYPE"].encode())]
+async def read():
+    form = await Request({"type": "http", "method": "POST", "headers": headers}, receive).form()
+    told = []
+    for name, value in form.multi_items():
+        if isinstance(value, str):
+            told.append([name, value])
+        else:
+            sha256 = hashlib.sha256(await value.read()).hexdigest()
+            told.append([name, value.filename, value.content_type, sha256])
+    return told
+print(json.dumps(asyncio.run(read())))
+"""
+
+
+class Keeping(SGLangVendor):
+    """Keeps what it was sent."""
+
+    sent: Request
+
+    def answer(self, request: Request) -> Reply:
+        self.sent = request
+        return super().answer(request)
+
 
 def ran(script: str, vendor: Vendor) -> Any:
     photograph = base64.b64encode(picture(32, 32, 1)).decode()
@@ -106,3 +140,31 @@ def test_googles_client_finds_the_picture_and_reads_errors() -> None:
     assert told["version"] == "gemini-3.1-flash-image-001"
     assert (told["finish"], told["tokens"]) == ("STOP", 3 + 258)
     assert told["refused"] == [404, "NOT_FOUND"]
+
+
+def test_starlette_reads_our_form_as_it_was_meant() -> None:
+    (base, data), (mask, cut) = photograph("base", 1), photograph("detail", 2)
+    references = {"base": "image[]", "detail": "mask"}
+    job = job_for(
+        {**case_sglang().parameters, "references": references, "native": {"extra": {"tiled": True}}},
+        prompt="ein Becher, grün\nauf Holz",
+        references=(base, mask),
+    )
+    vendor = Keeping()
+    with serving(vendor):
+        attempt(case_sglang(), vendor, job, {base.sha256: data, mask.sha256: cut})
+    body = base64.b64encode(vendor.sent.body).decode()
+    told = run_sdk(FORM, BODY=body, CONTENT_TYPE=vendor.sent.headers["content-type"])
+    assert sorted(told) == sorted(
+        [
+            ["extra", '{"tiled": true}'],
+            ["prompt", "ein Becher, grün\nauf Holz"],
+            ["size", "128x64"],
+            ["seed", "7"],
+            ["num_inference_steps", "20"],
+            ["true_cfg_scale", "4.0"],
+            ["image[]", "base.png", "image/png", base.sha256],
+            ["mask", "detail.png", "image/png", mask.sha256],
+            ["model", "Qwen/Qwen-Image"],
+        ]
+    )
