@@ -46,5 +46,5 @@ def test_fals_client_submits_follows_cancels_and_reads_an_error() -> None:
     assert (told["seed"], told["images"]) == (5, 1)
     assert (told["waiting"], told["cancelled"]) == (["Queued", 2], "Completed")
     assert told["failed"] == [500, None]
-    assert (low["x-fal-queue-priority"], low["x-fal-request-timeout"]) == ("low", "30")
+    assert (low["x-fal-queue-priority"], low["x-fal-request-timeout"]) == ("low", "30.0")
     assert len(vendor.jobs) == 3
