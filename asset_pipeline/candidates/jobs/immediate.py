@@ -22,7 +22,6 @@ class Immediate:
 
     def find(self, wire: Wire, job: Job, since: datetime) -> Standing | None:
         """See Adapter: nobody can tell."""
-        del wire, job, since
 
     def cancel(self, wire: Wire, job: Job, ticket: Ticket) -> bool:
         """See Adapter: it works until it answers, whether or not anybody listens."""
@@ -36,7 +35,6 @@ class Immediate:
 
     def heard(self, job: Job, body: Mapping[str, object]) -> Standing | None:
         """See Adapter: it calls nobody."""
-        del job, body
 
 
 def inline(text: Any) -> Output | None:
