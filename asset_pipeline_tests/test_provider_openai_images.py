@@ -99,6 +99,7 @@ def test_a_size_that_the_provider_chooses_itself_is_named_as_dropped() -> None:
     ("changes", "named"),
     [
         ({"references": {"base": "image_url"}}, "references: image_url"),
+        ({"fields": {"width": ""}}, "fields: width and height"),
         ({"native": {"stream": True, "partial_images": 2}}, "native: partial_images, stream"),
     ],
 )

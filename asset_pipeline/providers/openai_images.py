@@ -84,6 +84,8 @@ class OpenAIImages(Immediate):
             payload["model"] = own.model
         size = payload.get("size")
         if isinstance(size, dict):
+            if size.keys() != {"width", "height"}:
+                raise UnsupportedRequest("fields: width and height are one word here: name both or neither")
             payload["size"] = f"{size['width']}x{size['height']}"
         is_edit = any(own.references.get(each.role) for each in references)
         return Draft(payload, tuple(dropped), EDITS if is_edit else GENERATIONS)
