@@ -23,6 +23,9 @@ class Listeners:
     def add(self, client: str, line: "_Line") -> None:
         self._open.append((client, line))
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def tell(self, event: str, data: dict[str, Any], client: str | None = None) -> None:
         """Tell a client, or all of them."""
         for each, line in list(self._open):

@@ -14,13 +14,14 @@ import pytest
 from PIL import Image
 
 from asset_pipeline.candidates.jobs.job import Draft, Job, RemoteParameters, Standing, Ticket
-from asset_pipeline.candidates.jobs.mapping import AskedSize, refused_drops
+from asset_pipeline.candidates.jobs.mapping import AskedSize, asked_size, refused_drops
 from asset_pipeline.candidates.jobs.verify import Verified, verify
 from asset_pipeline.candidates.jobs.wire import Wire
-from asset_pipeline.candidates.request import ImageReference
+from asset_pipeline.candidates.request import ImageReference, Profile
 from asset_pipeline.errors import AccountClosed, ProviderUnavailable, SubmissionUnknown, UnsupportedRequest
 from asset_pipeline.fingerprint import sha256_of
 from asset_pipeline.providers.comfyui import ComfyUI
+from asset_pipeline.yaml_model import read_model
 from asset_pipeline_tests.comfyui_fake import VERSIONS, Version, serving
 from asset_pipeline_tests.comfyui_fake import ComfyUI as Server
 from asset_pipeline_tests.vendors.case import Case, job_for
@@ -360,9 +361,15 @@ def test_what_a_workflow_has_no_words_for_is_refused_before_anything_is_sent(
 
 
 def test_progress_is_a_live_signal_and_the_end_is_heard_at_once(server: Server, wire: Wire) -> None:
-    server.behaviours = [Behaviour(queue_seconds=0.3, run_seconds=0.2)]
+    server.behaviours = [Behaviour(queue_seconds=60)]
     job, shares = job_for(TEXT), list[float]()
     ticket = submitted(wire, job).ticket
+
+    def begin_when_somebody_listens() -> None:
+        until(lambda: len(server.listeners), bool)
+        server.jobs[0].behaviour = Behaviour()
+
+    threading.Thread(target=begin_when_somebody_listens).start()
     assert ADAPTER.listen(wire, job, 10, shares.append)
     assert shares == [0.25, 0.5, 0.75, 1.0]
     assert followed(wire, job, ticket).state == "succeeded"
@@ -407,6 +414,19 @@ def test_a_model_is_the_workflows_and_cannot_be_said() -> None:
         "model",
         "version",
     )
+
+
+@pytest.mark.parametrize("name", ["sdxl-comfyui", "sdxl-comfyui-photograph"])
+def test_a_shipped_profile_draws_with_the_workflow_that_it_pins(name: str, tmp_path: Path) -> None:
+    profile = read_model(DATA / "profiles" / f"{name}.yaml", Profile)
+    job = job_for({**profile.parameters, "steps": 1}, references=(BASE,), width=1200, height=628)
+    with serving(Server("0.38.1", tmp_path)) as server, CASE.wire(server) as wire:
+        sent = {BASE.sha256: ADAPTER.upload(wire, BASE, PHOTOGRAPH)}
+        draft = ADAPTER.draft(job, sent)
+        assert refused_drops(draft.dropped, job.parameters.may_drop) == []
+        standing = followed(wire, job, ADAPTER.submit(wire, job, draft, {}).ticket)
+        [data] = fetched(wire, standing)
+        assert isinstance(verify(data, asked_size(job)), Verified)
 
 
 def test_a_ticket_survives_being_written_down(wire: Wire) -> None:
