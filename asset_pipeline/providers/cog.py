@@ -24,7 +24,7 @@ from asset_pipeline.candidates.jobs.adapter import Abilities
 from asset_pipeline.candidates.jobs.answers import amount, places_in, reason, words
 from asset_pipeline.candidates.jobs.immediate import inline
 from asset_pipeline.candidates.jobs.job import Code, Draft, Failure, Job, JobState, Output, Standing, Ticket
-from asset_pipeline.candidates.jobs.mapping import say
+from asset_pipeline.candidates.jobs.mapping import labels, say
 from asset_pipeline.candidates.jobs.wire import Wire
 from asset_pipeline.candidates.price import Usage
 from asset_pipeline.candidates.request import ImageReference
@@ -80,7 +80,8 @@ class Cog:
     def draft(self, job: Job, sent: Mapping[str, str]) -> Draft:
         """See Adapter."""
         said = say(job, _NAMES, sent)
-        return Draft({"input": said.payload}, said.dropped, f"predictions/{job.client_id}")
+        dropped = (*said.dropped, *labels(job))
+        return Draft({"input": said.payload}, dropped, f"predictions/{job.client_id}")
 
     def submit(self, wire: Wire, job: Job, draft: Draft, photographs: Mapping[str, bytes]) -> Standing:
         """See Adapter. The answer is the picture, or with a webhook only that it was accepted.

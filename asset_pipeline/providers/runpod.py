@@ -22,7 +22,7 @@ from urllib.parse import quote
 from asset_pipeline.candidates.jobs.adapter import Abilities
 from asset_pipeline.candidates.jobs.answers import amount, is_filtered, reason, words
 from asset_pipeline.candidates.jobs.job import Code, Draft, Failure, Job, JobState, Standing, Ticket
-from asset_pipeline.candidates.jobs.mapping import say
+from asset_pipeline.candidates.jobs.mapping import labels, say
 from asset_pipeline.candidates.jobs.paths import pictures_at, value_at, values_at
 from asset_pipeline.candidates.jobs.wire import Wire
 from asset_pipeline.candidates.price import Usage
@@ -90,16 +90,14 @@ class Runpod:
 
     def draft(self, job: Job, sent: Mapping[str, str]) -> Draft:
         """See Adapter. Which model it is, and in which version, is the endpoint's: neither can be said."""
-        own = job.parameters
-        unsaid = tuple(name for name, value in (("model", own.model), ("version", own.version)) if value)
         details: Mapping[str, Any] = {}
-        if own.workflow is None:
+        if job.parameters.workflow is None:
             said = say(job, {}, sent)
             given, dropped = said.payload, said.dropped
         else:
             worker = worker_input(self._data, job, sent)
             given, dropped, details = dict(worker.payload), worker.filled.dropped, worker.filled.details
-        return Draft({"input": given, "policy": _policy(job)}, (*dropped, *unsaid), "run", details)
+        return Draft({"input": given, "policy": _policy(job)}, (*dropped, *labels(job)), "run", details)
 
     def submit(self, wire: Wire, job: Job, draft: Draft, photographs: Mapping[str, bytes]) -> Standing:
         """See Adapter. Refuses, without sending, a submission that is larger than RunPod takes."""

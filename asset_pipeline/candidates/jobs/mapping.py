@@ -119,6 +119,15 @@ def main_first(references: Sequence[ImageReference]) -> list[ImageReference]:
     return sorted(references, key=lambda each: each.role != "base")
 
 
+def labels(job: Job) -> tuple[str, ...]:
+    """What a profile calls a deployment that is not told which model it is: ``model``, ``version``.
+
+    They rename the candidates when another image is deployed, and are dropped by permission.
+    """
+    own = job.parameters
+    return tuple(name for name, value in (("model", own.model), ("version", own.version)) if value)
+
+
 def put(payload: dict[str, Any], path: str, value: Any) -> None:
     """Put a value at a dotted path; one that ends in ``[]`` is appended to.
 
