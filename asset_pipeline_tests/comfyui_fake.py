@@ -24,7 +24,7 @@ from asset_pipeline_tests.comfyui_about import features, finished_job, listing, 
 from asset_pipeline_tests.comfyui_execution import Execution, run_graph
 from asset_pipeline_tests.comfyui_live import Listeners, upgrade
 from asset_pipeline_tests.comfyui_nodes import Files, Graph, Interrupted, validate
-from asset_pipeline_tests.vendors.server import Behaviour, Job, Reply, Request, Vendor, _Handler
+from asset_pipeline_tests.vendors.server import Job, Reply, Request, Vendor, _Handler
 
 Version = Literal["0.3.64", "0.24.0", "0.38.1"]
 VERSIONS: tuple[Version, ...] = ("0.3.64", "0.24.0", "0.38.1")
@@ -383,8 +383,3 @@ def serving(comfyui: ComfyUI, port: int = 0) -> Iterator[ComfyUI]:
         comfyui.listeners.close()
         for thread in threads:
             thread.join()
-
-
-def slow(seconds: float) -> Behaviour:
-    """A job that takes its time."""
-    return Behaviour(run_seconds=seconds)
