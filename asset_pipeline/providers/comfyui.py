@@ -223,8 +223,8 @@ class ComfyUI:
 
 
 def _explain(status: int, body: Any, headers: httpx.Headers) -> Failure | None:
-    del status, headers
-    return explain(body)
+    del headers
+    return explain(status, body)
 
 
 def _queue(wire: Wire) -> tuple[list[str], list[str]]:

@@ -71,7 +71,7 @@ def standing_of_history(
     return _standing(state, ticket, told, outputs, request, seconds=seconds, raw=raw)
 
 
-def explain(body: Any) -> Failure | None:
+def explain(status: int, body: Any) -> Failure | None:
     """What a server says of a graph that it did not queue; None where it says nothing of the graph."""
     error = body.get("error") if isinstance(body, dict) else None
     if status != HTTPStatus.BAD_REQUEST or not isinstance(error, dict):
