@@ -1,6 +1,7 @@
 """An option that is neither said nor named as dropped does not exist, whatever a profile asks for."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,12 +9,15 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from asset_pipeline.candidates.jobs.job import Job
-from asset_pipeline.candidates.jobs.mapping import FIELDS, asked_size
+from asset_pipeline.candidates.jobs.mapping import FIELDS, asked_size, refused_drops
+from asset_pipeline.candidates.profile import load_profiles
 from asset_pipeline.candidates.request import ImageReference
 from asset_pipeline.errors import UnsupportedRequest
 from asset_pipeline_tests.vendors.case import Case, job_for
 from asset_pipeline_tests.vendors.cases import CASES
 
+DATA = Path(__file__).parent.parent / "data"
+SHIPPED = {name: profile for name, profile in load_profiles(DATA).items() if profile.endpoint is not None}
 ALL = [pytest.param(case, id=name) for name, case in CASES.items()]
 PHOTOGRAPH = ImageReference(role="base", sha256="ab" * 32, media_type="image/png", width=8, height=8)
 SENT = "data:image/png;base64,a-photograph"
@@ -160,3 +164,13 @@ def test_a_profile_takes_a_word_away_and_the_option_is_dropped(case: Case) -> No
     stands, dropped = said(case, job)
     assert "seed" in dropped
     assert "seed" not in stands
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_profile_says_a_plain_request_or_may_leave_unsaid_what_it_cannot(name: str) -> None:
+    shipped = SHIPPED[name]
+    adapter = {case.adapter.name: case.adapter for case in CASES.values()}[shipped.provider]
+    job = job_for(shipped.parameters, width=1024, height=1024, seed=12_345)
+    draft = adapter.draft(job, {})
+    assert refused_drops(draft.dropped, job.parameters.may_drop) == []
+    assert any(job.request.prompt in str(each) for each in leaves(draft.payload))
