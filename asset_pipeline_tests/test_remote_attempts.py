@@ -10,7 +10,7 @@ from asset_pipeline.errors import ProviderUnavailable
 from asset_pipeline.store.store import Store
 from asset_pipeline_tests.remote_orders import SPRING, attempts, every_attempt, lane, order, run, spent
 from asset_pipeline_tests.vendors import replicate, together
-from asset_pipeline_tests.vendors.server import Behaviour, Vendor, serving
+from asset_pipeline_tests.vendors.server import Behaviour, Reply, Request, Vendor, serving
 
 
 @pytest.fixture
@@ -117,6 +117,19 @@ def test_a_picture_that_is_none_is_never_a_success(
     last = attempts(store)[next(iter(attempts(store)))]
     assert (last.state, last.code) == (state, code)
     assert spent(store) == pytest.approx(vendor.billed_usd)
+
+
+def test_a_page_in_the_place_of_a_picture_is_fetched_again_and_nothing_is_paid_twice(
+    store: Store, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, pages = vendor.answer, [Reply(200, b"<!doctype html><title>Just a moment</title>")]
+
+    def answered(request: Request) -> Reply:
+        return pages.pop() if pages and request.path.startswith("/files/") else answer(request)
+
+    monkeypatch.setattr(vendor, "answer", answered)
+    progress = run(store, order(lane(replicate.case(), vendor), 1))
+    assert (progress.made, len(vendor.jobs), pages) == (1, 1, [])
 
 
 def test_a_job_that_takes_too_long_is_cancelled_and_billed_as_the_provider_bills_it(

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from mitmproxy import ctx, http  # type: ignore[import-not-found]
 
-_ANSWERED_HERE = {"429": 429, "500": 500, "503": 503}
+_ANSWERED_HERE = {"429": 429, "500": 500, "502": 502, "503": 503}
 _READS = {"GET", "HEAD"}
 _PIECES = 20
 _HTML = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking.</body></html>"
@@ -43,7 +43,7 @@ class WireFaults:
         if fault in _ANSWERED_HERE:
             status = _ANSWERED_HERE[fault]
             headers = {"Content-Type": "application/json"}
-            if status != 500:
+            if status not in {500, 502}:
                 headers["Retry-After"] = self._plan["retry_after"]
             body = json.dumps({"detail": f"The wire says {status}.", "status": status})
             flow.response = http.Response.make(status, body, headers)

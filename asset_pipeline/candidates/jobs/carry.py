@@ -27,7 +27,7 @@ from asset_pipeline.candidates.jobs.job import (
     Standing,
     Ticket,
 )
-from asset_pipeline.candidates.jobs.mapping import asked_size, refused_drops
+from asset_pipeline.candidates.jobs.mapping import AskedSize, asked_size, refused_drops
 from asset_pipeline.candidates.jobs.traffic import Interrupted, Traffic
 from asset_pipeline.candidates.jobs.verify import Verified, verify
 from asset_pipeline.candidates.jobs.wire import Wire
@@ -47,6 +47,8 @@ from asset_pipeline.pictures.fitting import fitted
 
 GLANCE_SECONDS: Final = 0.2
 """How often someone who waits looks whether the run ends or a webhook came."""
+_FETCHED_AGAIN: Final = 2
+"""How often an output that is no picture is fetched again: it costs nothing, and another picture does."""
 _CANCEL_SECONDS: Final = 60.0
 """How long a cancelled job is asked for until it has ended; then its end is taken as said."""
 
@@ -330,11 +332,10 @@ class _Carrier:
             if output.is_flagged:
                 continue
             try:
-                data = self._fetched(output, standing)
+                data, found = self._looked_at(output, standing, size)
             except OutputUnreachable as error:
                 complaints.append((error.code, str(error)))
                 continue
-            found = verify(data, size)
             if isinstance(found, str):
                 complaints.append(("output_invalid", found))
                 continue
@@ -348,6 +349,18 @@ class _Carrier:
         code, reason = complaints[0] if complaints else ("output_invalid", "it succeeded without any output")
         state: End = "expired" if code == "output_expired" else "failed"
         return self._ended(state, code, reason, standing)
+
+    def _looked_at(self, output: Output, standing: Standing, size: AskedSize) -> tuple[bytes, Verified | str]:
+        """The bytes of an output, and what they are; no picture may be a page that the wire put in its place."""
+        data = self._fetched(output, standing)
+        found = verify(data, size)
+        for _ in range(0 if output.url is None else _FETCHED_AGAIN):
+            if not isinstance(found, str):
+                break
+            self._wait(self._errand.endpoint.polling.first)
+            data = self._fetched(output, standing)
+            found = verify(data, size)
+        return data, found
 
     def _fetched(self, output: Output, standing: Standing) -> bytes:
         """The bytes of an output; tried again until the provider forgets it, half of that time at most."""
