@@ -170,7 +170,8 @@ def test_a_profile_takes_a_word_away_and_the_option_is_dropped(case: Case) -> No
 def test_a_shipped_profile_says_a_plain_request_or_may_leave_unsaid_what_it_cannot(name: str) -> None:
     shipped = SHIPPED[name]
     adapter = {case.adapter.name: case.adapter for case in CASES.values()}[shipped.provider]
-    job = job_for(shipped.parameters, width=1024, height=1024, seed=12_345)
-    draft = adapter.draft(job, {})
+    photographs = (PHOTOGRAPH,) if shipped.parameters.get("references") else ()
+    job = job_for(shipped.parameters, width=1024, height=1024, seed=12_345, references=photographs)
+    draft = adapter.draft(job, {PHOTOGRAPH.sha256: SENT})
     assert refused_drops(draft.dropped, job.parameters.may_drop) == []
     assert any(job.request.prompt in str(each) for each in leaves(draft.payload))
