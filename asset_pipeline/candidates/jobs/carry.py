@@ -351,7 +351,7 @@ class _Carrier:
         return self._ended(state, code, reason, standing)
 
     def _looked_at(self, output: Output, standing: Standing, size: AskedSize) -> tuple[bytes, Verified | str]:
-        """The bytes of an output, and what they are; no picture may be a page that the wire put in its place."""
+        """The bytes of an output, and what they are; what is no picture may be a page in its place."""
         data = self._fetched(output, standing)
         found = verify(data, size)
         for _ in range(0 if output.url is None else _FETCHED_AGAIN):
