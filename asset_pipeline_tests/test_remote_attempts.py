@@ -9,7 +9,7 @@ from asset_pipeline.candidates.jobs.attempt import ATTEMPTS
 from asset_pipeline.errors import ProviderUnavailable
 from asset_pipeline.store.store import Store
 from asset_pipeline_tests.remote_orders import SPRING, attempts, every_attempt, lane, order, run, spent
-from asset_pipeline_tests.vendors import replicate, together
+from asset_pipeline_tests.vendors import fal, replicate, together
 from asset_pipeline_tests.vendors.server import Behaviour, Reply, Request, Vendor, serving
 
 
@@ -130,6 +130,19 @@ def test_a_page_in_the_place_of_a_picture_is_fetched_again_and_nothing_is_paid_t
     monkeypatch.setattr(vendor, "answer", answered)
     progress = run(store, order(lane(replicate.case(), vendor), 1))
     assert (progress.made, len(vendor.jobs), pages) == (1, 1, [])
+
+
+def test_a_failure_that_only_the_wire_told_of_is_none(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(fal.case().vendor()) as vendor:
+        answer, errors = vendor.answer, [Reply(500, {"detail": "Internal Server Error"})]
+
+        def answered(request: Request) -> Reply:
+            is_result = request.method == "GET" and request.path.rpartition("/")[0].endswith("/requests")
+            return errors.pop() if errors and is_result else answer(request)
+
+        monkeypatch.setattr(vendor, "answer", answered)
+        progress = run(store, order(lane(fal.case(), vendor), 1))
+        assert (progress.made, len(vendor.jobs), errors) == (1, 1, [])
 
 
 def test_a_job_that_takes_too_long_is_cancelled_and_billed_as_the_provider_bills_it(

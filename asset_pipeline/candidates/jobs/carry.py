@@ -49,6 +49,8 @@ GLANCE_SECONDS: Final = 0.2
 """How often someone who waits looks whether the run ends or a webhook came."""
 _FETCHED_AGAIN: Final = 2
 """How often an output that is no picture is fetched again: it costs nothing, and another picture does."""
+_FAILED_BEFORE_BELIEVED: Final = 2
+"""How often in a row a job is to have failed: what stands between may have said so, and asking is free."""
 _CANCEL_SECONDS: Final = 60.0
 """How long a cancelled job is asked for until it has ended; then its end is taken as said."""
 
@@ -251,9 +253,9 @@ class _Carrier:
     def _followed(self, standing: Standing) -> Standing:
         """Ask until it is over; cancel what takes too long to start or to run."""
         polling, timeouts = self._errand.endpoint.polling, self._errand.endpoint.timeouts
-        pause, absent = polling.first, 0
-        asked = standing
-        while not standing.is_over or absent:
+        pause, said, times = polling.first, standing.state, 0
+        doubts = {"lost": polling.rechecks, "failed": _FAILED_BEFORE_BELIEVED}
+        while not standing.is_over:
             if standing.state == "running" and self._times.running is None:
                 self._times.running = time.time()
                 self._errand.record("running", {"call": self._call, "ticket": self._ticket})
@@ -267,9 +269,9 @@ class _Carrier:
                 if self._silence(timeouts.start + timeouts.run):
                     raise
                 continue
-            absent = absent + 1 if asked.state == "lost" else 0
-            if asked.state != "lost" or absent >= polling.rechecks:
-                standing, absent = asked, 0
+            said, times = asked.state, times + 1 if asked.state == said else 1
+            if times >= doubts.get(said, 1):
+                standing = asked
         self._times.over = time.time()
         return standing
 
