@@ -58,13 +58,16 @@ from asset_pipeline.prompts.writing.text_model import TextModel, load_text_model
 from asset_pipeline.providers.cog import Cog
 from asset_pipeline.providers.comfyui import ComfyUI
 from asset_pipeline.providers.diffusers import Diffusers
+from asset_pipeline.providers.fal import Fal
 from asset_pipeline.providers.gemini import Gemini
 from asset_pipeline.providers.openai_images import OpenAIImages
 from asset_pipeline.providers.packshot import Packshot
 from asset_pipeline.providers.replicate import Replicate
+from asset_pipeline.providers.runflow import Runflow
 from asset_pipeline.providers.runpod import Runpod
 from asset_pipeline.providers.scene import Scene
 from asset_pipeline.providers.submit_poll import SubmitPoll
+from asset_pipeline.providers.synchronous import Synchronous
 from asset_pipeline.providers.together import Together
 from asset_pipeline.scorers.background_specks import BackgroundSpecks
 from asset_pipeline.scorers.background_uniformity import BackgroundUniformity
@@ -194,13 +197,16 @@ def adapters(data: Path) -> tuple[Adapter, ...]:
     """Every vendor that pictures are asked of; see docs/adding-a-provider.md."""
     return (
         Replicate(),
+        Fal(),
         Runpod(data),
         ComfyUI(data),
-        Together(),
         OpenAIImages(),
+        Together(),
         Gemini(),
+        Runflow(),
         Cog(),
         SubmitPoll(),
+        Synchronous(),
     )
 
 

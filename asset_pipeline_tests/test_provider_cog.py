@@ -111,10 +111,10 @@ def test_with_a_webhook_the_webhook_alone_is_told(vendor: PretendedCog, wire: Wi
         [delivery] = listener.wait_for(1)
     assert (accepted.state, accepted.raw_status, accepted.ticket) == ("queued", "starting", TICKET)
     assert vendor.jobs[0].payload["webhook_events_filter"] == ["completed"]
-    over = ADAPTER.heard(job, delivery.json())
+    over = ADAPTER.heard(job, delivery.json(), {})
     assert over is not None
     assert [output.data for output in over.outputs] == [picture(128, 64, 7)]
-    assert ADAPTER.heard(job_for({}, seed=8), delivery.json()) is None
+    assert ADAPTER.heard(job_for({}, seed=8), delivery.json(), {}) is None
 
 
 def test_looking_draws_nothing_and_tells_work_from_none(vendor: PretendedCog, wire: Wire) -> None:
@@ -211,7 +211,7 @@ def test_a_worker_that_crashes_fails_its_prediction(vendor: PretendedCog, wire: 
         send(wire, job)
         vendor.crash()
         [delivery] = listener.wait_for(1)
-    over = ADAPTER.heard(job, delivery.json())
+    over = ADAPTER.heard(job, delivery.json(), {})
     assert over is not None
     assert over.failure is not None
     assert (over.state, over.failure.code, over.failure.message) == (

@@ -328,7 +328,7 @@ def test_the_webhook_is_signed_as_ours_verifies_and_names_the_request(
     message = fal_webhooks.verify(delivery.body, delivery.headers, datetime.now(UTC), keys=keys)
     assert isinstance(message, Message)
     assert (message.provider_job_id, message.status) == (ticket.job_id, "OK")
-    assert ADAPTER.heard(job, delivery.json()) is None
+    assert ADAPTER.heard(job, delivery.json(), {}) is None
 
 
 def test_photographs_travel_inside_the_payload_and_no_other_way(wire: Wire) -> None:

@@ -305,7 +305,7 @@ def test_a_job_whose_answer_was_lost_cannot_be_found_cancelled_or_asked_for(vend
         assert not adapter.cancel(wire, job, Ticket(job_id="x"))
         with pytest.raises(UnsupportedRequest, match="with the submission"):
             adapter.upload(wire, photograph("base", 1)[0], b"")
-    assert adapter.heard(job, {}) is None
+    assert adapter.heard(job, {}, {}) is None
     assert vendor.requests == []
 
 

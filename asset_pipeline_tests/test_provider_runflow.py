@@ -304,7 +304,7 @@ def test_the_callback_is_signed_as_ours_verifies_and_names_the_run(
     message = runflow_webhooks.verify(delivery.body, delivery.headers, datetime.now(UTC), secrets=[secret])
     assert isinstance(message, Message)
     assert (message.provider_job_id, message.event) == (ticket.job_id, "run.completed")
-    assert ADAPTER.heard(job, delivery.json()) is None
+    assert ADAPTER.heard(job, delivery.json(), {}) is None
 
 
 def test_photographs_travel_inside_the_payload_and_no_other_way(wire: Wire) -> None:

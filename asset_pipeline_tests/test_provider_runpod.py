@@ -304,4 +304,4 @@ def test_runpod_calls_back_where_it_was_told_to_and_is_asked_what_it_meant(vendo
         (delivery,) = listener.wait_for(1)
     body = json.loads(delivery.body)
     assert (delivery.path, body["status"]) == ("/webhooks/runpod/20260101-abc", "COMPLETED")
-    assert ADAPTER.heard(given, body) is None
+    assert ADAPTER.heard(given, body, {}) is None

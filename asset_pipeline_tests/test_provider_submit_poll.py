@@ -293,7 +293,7 @@ def test_of_a_queue_that_can_be_asked_no_webhook_is_believed() -> None:
         (delivery,) = listener.wait_for(1)
         assert json.loads(delivery.body)["run_id"] == vendor.jobs[0].job_id
         assert ADAPTER.heard(job, delivery.json(), wire.endpoint.settings) is None
-        assert ADAPTER.heard(job, delivery.json()) is None
+        assert ADAPTER.heard(job, delivery.json(), {}) is None
 
 
 # Odd answers

@@ -202,7 +202,7 @@ class Campaign(_Strict):
     writing: Writing | None = None
     """Whether a text model writes the words; without it the templates do, and nothing is asked."""
     profile: str = "packshot"
-    """The model profile that makes the candidates: a file in ``data/profiles``. A change of it remakes them."""
+    """The model profile that makes the candidates, a file in ``data/profiles``; its change remakes them."""
     alternatives: tuple[str, ...] = ()
     """Other profiles that may make them instead, as routing chooses; adding one remakes nothing."""
     priority: Literal["low", "normal", "high", "interactive"] = "normal"
@@ -331,7 +331,7 @@ keep: 1                      # ... and how many to keep
 approval: human              # human: a person approves each image. auto: none does where calibration answers
                              # gates: passing every gate is enough
 # alternatives: []           # further profiles that may make them, as routing chooses: docs/routing.md
-# priority: normal           # low, normal, high, or interactive: who goes first where campaigns share a provider
+# priority: normal           # low, normal, high, interactive: who goes first at a shared provider
 budget_usd: 0                # the most that all attempts together may cost; 0 allows only what is free
 # budget_usd_per_day: 10     # the most of that on one day
 sensitivity: internal        # public, internal, confidential or local_only

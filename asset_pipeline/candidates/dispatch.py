@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from math import inf
 
 from asset_pipeline.candidates.health import HEALTHY, Health
@@ -115,11 +114,6 @@ class Dispatcher:
             else:
                 assigned.given_up.append((each, found))
         return assigned
-
-    def healthy_at(self) -> datetime | None:
-        """When the first of the lanes that are left alone may be asked again; None if time heals none."""
-        moments = [health.until for lane in self._order.lanes if (health := self._health(lane)).until]
-        return min(moments, default=None)
 
     def _health(self, lane: Lane) -> Health:
         if lane.name in self.closed:

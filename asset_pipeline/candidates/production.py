@@ -28,6 +28,7 @@ from asset_pipeline.candidates.making import Making, Missing, Workplace
 from asset_pipeline.candidates.order import Lane, Order
 from asset_pipeline.candidates.progress import Progress, added
 from asset_pipeline.candidates.retrying import is_settled_for_now
+from asset_pipeline.candidates.routing import worth_waiting
 from asset_pipeline.candidates.wanted import Wanted
 from asset_pipeline.errors import BudgetExceeded, ProviderUnavailable
 from asset_pipeline.store.store import Store
@@ -35,8 +36,10 @@ from asset_pipeline.store.worker import Worker, is_alive
 
 LOOK_SECONDS = 2.0
 """Between two looks at what another run is making."""
-HEALTH_PATIENCE_SECONDS = 330.0
-"""How long a run waits for providers that are left alone, all together: one longest pause of a breaker."""
+HEALTH_PATIENCE_SECONDS = 600.0
+"""How long a run waits for providers that are left alone, all together: as long as the simulation of routing
+does, which loses one picture in several thousand then."""
+SHORTEST_WAIT_SECONDS = 0.1
 PASS_PER_MAKER = 16
 """Where several profiles share the work, a pass deals so many pictures for each of their makers, so that
 routing looks again at prices, health and pass rates before long."""
@@ -104,7 +107,7 @@ def make_all(
         elif assigned.unaffordable:
             raise BudgetExceeded(_over_budget(order, assigned.unaffordable, books.left_usd()))
         elif assigned.waiting:
-            patience -= _wait_for_health(dispatcher, assigned, patience, report)
+            patience -= _wait_for_health(assigned, patience, report)
         else:
             return
 
@@ -235,17 +238,14 @@ def _over_budget(order: Order, missing: Sequence[Missing], left_usd: float) -> s
     )
 
 
-def _wait_for_health(
-    dispatcher: Dispatcher, assigned: Assigned, patience: float, report: Callable[[str], None]
-) -> float:
+def _wait_for_health(assigned: Assigned, patience: float, report: Callable[[str], None]) -> float:
     """Wait until a provider may be asked again; return the seconds that it took.
 
     Raises:
         ProviderUnavailable: time heals none of them, or it takes too long.
     """
     _, route = assigned.waiting[0]
-    until = dispatcher.healthy_at()
-    seconds = None if until is None else max(0.1, (until - datetime.now(UTC)).total_seconds())
+    seconds = worth_waiting(route, datetime.now(UTC))
     if seconds is None or seconds > patience:
         reasons = [
             f"{verdict.offer.profile}: {objection}"
@@ -257,5 +257,5 @@ def _wait_for_health(
             + "; ".join(reasons)
         )
     report(f"{len(assigned.waiting)} images wait {seconds:.0f} s for a provider: {route.because}")
-    time.sleep(seconds)
-    return seconds
+    time.sleep(max(SHORTEST_WAIT_SECONDS, seconds))
+    return max(SHORTEST_WAIT_SECONDS, seconds)

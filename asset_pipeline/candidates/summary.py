@@ -107,10 +107,19 @@ def describe_candidates(
         "reused": sum(shard["reused"] for shard in shards),
         "cost of this run (USD)": sum(shard["cost_usd"] for shard in shards),
         "cost of all (USD)": round(sum(candidate.cost_usd for candidate in candidates), 6),
+        "made by": made_by(candidates),
+        "still at a provider": sum(shard.get("open", 0) for shard in shards),
+        "wait for a person's release": max((shard.get("held", 0) for shard in shards), default=0),
         **performance(shards),
         "refusals": refusals_table(candidates),
         "contact sheet": sheet_markdown(store, made),
     } | inline_pictures(store, made)
+
+
+def made_by(candidates: Sequence[Candidate]) -> str:
+    """How many pictures each profile made, in words."""
+    counts = Counter(each.profile for each in candidates if each.image_sha256)
+    return ", ".join(f"{name}: {count}" for name, count in counts.most_common()) or "nobody"
 
 
 def candidates_sha256(candidates: Sequence[Candidate]) -> str:

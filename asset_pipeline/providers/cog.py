@@ -15,6 +15,7 @@ nothing.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
@@ -106,7 +107,9 @@ class Cog:
             raise SubmissionUnknown(
                 f"{wire.title} answered a submission with something that is no prediction"
             )
-        return _standing(prediction, job)
+        standing = _standing(prediction, job)
+        # Without a webhook the answer is all there will ever be: there is nothing to come back to.
+        return standing if job.webhook_url else replace(standing, ticket=None)
 
     def look(self, wire: Wire, job: Job, ticket: Ticket) -> Standing:
         """See Adapter. Says whether the server works on it; what it came to, only the webhook hears."""
@@ -134,8 +137,9 @@ class Cog:
         del reference, data
         raise UnsupportedRequest(f"{wire.title} takes photographs with the submission, and no other way")
 
-    def heard(self, job: Job, body: Mapping[str, object]) -> Standing | None:
+    def heard(self, job: Job, body: Mapping[str, object], settings: Mapping[str, Any]) -> Standing | None:
         """See Adapter: the webhook alone is told what became of a prediction."""
+        del settings
         return _standing(body, job) if body.get("id") == job.client_id else None
 
 

@@ -155,7 +155,7 @@ class ComfyUI:
         folder = words(body.get("subfolder"))
         return f"{folder}/{given}" if folder else given
 
-    def heard(self, job: Job, body: Mapping[str, object]) -> Standing | None:
+    def heard(self, job: Job, body: Mapping[str, object], settings: Mapping[str, Any]) -> Standing | None:
         """See Adapter: it calls nobody."""
 
     @staticmethod

@@ -178,7 +178,7 @@ class Replicate:
             raise ProviderUnavailable("Replicate took a photograph and does not say where it is")
         return place
 
-    def heard(self, job: Job, body: Mapping[str, object]) -> Standing | None:
+    def heard(self, job: Job, body: Mapping[str, object], settings: Mapping[str, Any]) -> Standing | None:
         """See Adapter: it is asked."""
 
     def _has_inputs_of(self, entry: Mapping[str, Any], job: Job) -> bool:

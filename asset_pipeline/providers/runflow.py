@@ -138,7 +138,7 @@ class Runflow:
         del reference, data
         raise UnsupportedRequest(f"{wire.title} takes photographs with the submission, and no other way")
 
-    def heard(self, job: Job, body: Mapping[str, object]) -> Standing | None:
+    def heard(self, job: Job, body: Mapping[str, object], settings: Mapping[str, Any]) -> Standing | None:
         """See Adapter: it is asked."""
 
 

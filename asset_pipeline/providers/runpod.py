@@ -21,7 +21,16 @@ from urllib.parse import quote
 
 from asset_pipeline.candidates.jobs.adapter import Abilities
 from asset_pipeline.candidates.jobs.answers import amount, is_filtered, reason, words
-from asset_pipeline.candidates.jobs.job import Code, Draft, Failure, Job, JobState, Standing, Ticket
+from asset_pipeline.candidates.jobs.job import (
+    Code,
+    Draft,
+    Failure,
+    Job,
+    JobState,
+    RemoteParameters,
+    Standing,
+    Ticket,
+)
 from asset_pipeline.candidates.jobs.mapping import labels, say
 from asset_pipeline.candidates.jobs.paths import pictures_at, value_at, values_at
 from asset_pipeline.candidates.jobs.wire import Wire
@@ -34,6 +43,7 @@ from asset_pipeline.errors import (
     SubmissionUnknown,
     UnsupportedRequest,
 )
+from asset_pipeline.workflows.job_graph import identity_of
 from asset_pipeline.workflows.worker_comfyui import WorkerResult, worker_input, worker_result
 
 LARGEST_RUN, LARGEST_SYNC = 10_000_000, 20_000_000
@@ -83,6 +93,10 @@ class Runpod:
 
     def __init__(self, data: Path) -> None:
         self._data = data
+
+    def version_of(self, parameters: RemoteParameters) -> str:
+        """The workflow of worker-comfyui, if there is one."""
+        return identity_of(self._data, parameters) if parameters.workflow else "handler"
 
     def headers(self, key: str | None) -> Mapping[str, str]:
         """See Adapter."""
@@ -144,9 +158,9 @@ class Runpod:
         del wire, reference, data
         raise UnsupportedRequest("RunPod takes photographs inside the payload alone")
 
-    def heard(self, job: Job, body: Mapping[str, object]) -> Standing | None:
+    def heard(self, job: Job, body: Mapping[str, object], settings: Mapping[str, Any]) -> Standing | None:
         """See Adapter: it is asked, as nobody signed what was heard."""
-        del job, body
+        del job, body, settings
         return None
 
 

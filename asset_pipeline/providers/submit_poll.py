@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, quote, urljoin, urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from asset_pipeline.candidates.endpoint import Endpoint
 from asset_pipeline.candidates.jobs.adapter import Abilities
 from asset_pipeline.candidates.jobs.answers import amount, is_filtered, reason
 from asset_pipeline.candidates.jobs.job import Code, Draft, Failure, Job, JobState, Output, Standing, Ticket
@@ -25,6 +26,7 @@ from asset_pipeline.candidates.price import Usage
 from asset_pipeline.candidates.request import ImageReference
 from asset_pipeline.errors import (
     OutputUnreachable,
+    ProviderError,
     ProviderUnavailable,
     SubmissionUnknown,
     UnsupportedRequest,
@@ -119,6 +121,14 @@ class SubmitPoll:
         retention_seconds=None,
     )
 
+    def objection_to(self, endpoint: Endpoint) -> str | None:
+        """What is wrong with an endpoint's settings, if anything is."""
+        try:
+            Plumbing.of(endpoint.settings)
+        except ProviderError as error:
+            return str(error)
+        return None
+
     def headers(self, key: str | None) -> Mapping[str, str]:
         """See Adapter; other headers that are secrets are the endpoint's ``headers_env``."""
         return {"Authorization": f"Bearer {key}"} if key else {}
@@ -204,17 +214,15 @@ class SubmitPoll:
         del reference, data
         raise UnsupportedRequest(f"{wire.title} takes photographs inside the payload alone")
 
-    def heard(
-        self, job: Job, body: Mapping[str, object], settings: Mapping[str, Any] | None = None
-    ) -> Standing | None:
+    def heard(self, job: Job, body: Mapping[str, object], settings: Mapping[str, Any]) -> Standing | None:
         """See Adapter: of a queue that can be asked nothing is believed.
 
         Args:
             job: the job.
             body: what the webhook brought.
-            settings: the endpoint's, without which nothing can be understood.
+            settings: the endpoint's.
         """
-        plumbing = Plumbing.of(settings or {})
+        plumbing = Plumbing.of(settings)
         if plumbing.look or not plumbing.webhook:
             return None
         known = _told(plumbing, job, _ticket(plumbing, body), body)

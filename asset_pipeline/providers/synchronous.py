@@ -29,6 +29,7 @@ from asset_pipeline.errors import (
     AccountClosed,
     OutputUnreachable,
     ProviderBusy,
+    ProviderError,
     SubmissionUnknown,
     UnreadablePicture,
 )
@@ -118,6 +119,14 @@ class Synchronous(Immediate):
         pins="deployment",
         retention_seconds=None,
     )
+
+    def objection_to(self, endpoint: Endpoint) -> str | None:
+        """What is wrong with an endpoint's settings, if anything is."""
+        try:
+            Speech.of(endpoint)
+        except ProviderError as error:
+            return str(error)
+        return None
 
     def headers(self, key: str | None) -> Mapping[str, str]:
         """See Adapter; other headers that are secrets are the endpoint's ``headers_env``."""

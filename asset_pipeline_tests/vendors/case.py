@@ -19,7 +19,7 @@ class Case:
     adapter: Adapter
     vendor: Callable[[], Vendor]
     parameters: Mapping[str, Any]
-    """A profile's parameters with which a plain prompt, a size and a seed can be said, or dropped by permission."""
+    """A profile's parameters with which a plain prompt, a size and a seed can be said or may be dropped."""
     endpoint: Mapping[str, Any] = field(default_factory=dict)
     """An endpoint's fields besides ``base_url`` and the key."""
 

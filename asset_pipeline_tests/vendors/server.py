@@ -212,6 +212,8 @@ class Vendor:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    """Head and body of an answer are two packets; else the second waits for the first to be acknowledged."""
     server: "_Server"
 
     def handle(self) -> None:

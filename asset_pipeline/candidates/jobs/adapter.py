@@ -5,10 +5,10 @@ An adapter keeps no state, waits for nothing, sends nothing twice, catches no er
 ``carry.py`` does, for all of them alike. It is used by several threads at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from asset_pipeline.candidates.jobs.job import Draft, Job, Standing, Ticket
 from asset_pipeline.candidates.jobs.wire import Wire
@@ -116,5 +116,26 @@ class Adapter(Protocol):
     def upload(self, wire: Wire, reference: ImageReference, data: bytes) -> str:
         """Bring a photograph there, where they are uploaded; say what stands for it in the payload."""
 
-    def heard(self, job: Job, body: Mapping[str, object]) -> Standing | None:
-        """What a webhook's body says, for vendors that keep no result to ask for; None for all others."""
+    def heard(self, job: Job, body: Mapping[str, object], settings: Mapping[str, Any]) -> Standing | None:
+        """What a webhook's body says, for vendors that keep no result to ask for; None for all others.
+
+        Args:
+            job: the job.
+            body: what came with the attempt's own token.
+            settings: the endpoint's.
+        """
+
+
+@runtime_checkable
+class TellsProgress(Protocol):
+    """An adapter whose vendor tells how far a job is, to those who listen."""
+
+    def listen(self, wire: Wire, job: Job, seconds: float, told: Callable[[float], None]) -> bool:
+        """Wait for a job; whether it is said to have ended. What it came to, `look` says.
+
+        Args:
+            wire: the way there.
+            job: the job.
+            seconds: how long to listen.
+            told: is told the share of the work that is done, 0 to 1.
+        """

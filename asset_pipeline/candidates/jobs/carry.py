@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 from asset_pipeline.candidates.endpoint import Endpoint
-from asset_pipeline.candidates.jobs.adapter import Adapter
+from asset_pipeline.candidates.jobs.adapter import Adapter, TellsProgress
 from asset_pipeline.candidates.jobs.attempt import Attempt, Call, OpenState
 from asset_pipeline.candidates.jobs.job import (
     Code,
@@ -241,7 +241,7 @@ class _Carrier:
     def _found(self, since: datetime) -> Standing | None:
         """What the provider or a webhook knows of the submission; None: nobody can tell. Raises as `find`."""
         for heard in self._errand.hear():
-            standing = self._adapter.heard(self._job, heard.body)
+            standing = self._adapter.heard(self._job, heard.body, self._errand.endpoint.settings)
             if standing is not None:
                 return standing
             if heard.job_id is not None:
@@ -261,7 +261,7 @@ class _Carrier:
                 self._errand.record("running", {"call": self._call, "ticket": self._ticket})
             if late := self._late(timeouts.start, timeouts.run):
                 return self._cancelled(late)
-            self._wait(pause)
+            self._wait_or_listen(pause)
             pause = min(2 * pause, polling.longest)
             try:
                 asked = self._asked(standing)
@@ -279,7 +279,7 @@ class _Carrier:
         """What the job stands at now: the provider's word; a webhook's only where it keeps nothing."""
         heard = self._errand.hear()
         for each in heard:
-            said = self._adapter.heard(self._job, each.body)
+            said = self._adapter.heard(self._job, each.body, self._errand.endpoint.settings)
             if said is not None and said.is_over:
                 return said
         self._heard = len(heard)
@@ -523,6 +523,15 @@ class _Carrier:
             run_seconds=None if started is None else round(over - started, 3),
             details=dict(standing.details) if standing else {},
         )
+
+    def _wait_or_listen(self, seconds: float) -> None:
+        """Sleep, or listen to a provider that tells how far it is; wake when the job has ended, it says."""
+        if isinstance(self._adapter, TellsProgress):
+            began = time.monotonic()
+            if self._adapter.listen(self._wire, self._job, seconds, lambda _share: None):
+                return
+            seconds -= time.monotonic() - began
+        self._wait(seconds)
 
     def _wait(self, seconds: float) -> None:
         """Sleep; wake when a webhook comes. Raises Interrupted when the run ends."""

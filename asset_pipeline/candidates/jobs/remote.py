@@ -39,6 +39,14 @@ class NamesItsVersion(Protocol):
         """What else draws, in a word; raises as `draft` does."""
 
 
+@runtime_checkable
+class ReadsSettings(Protocol):
+    """An adapter that is told by an endpoint's settings how to speak."""
+
+    def objection_to(self, endpoint: Endpoint) -> str | None:
+        """What is wrong with them; none if nothing is."""
+
+
 @dataclass(frozen=True)
 class Envelope:
     """What an attempt is about, besides the picture."""
@@ -115,7 +123,9 @@ class Remote:
         return parameters_as(RemoteParameters, known, self.name), extra
 
     def unready(self, endpoint: Endpoint) -> str | None:
-        """Why nothing can be sent from here: keys that are not set; none if all are."""
+        """Why nothing can be sent from here: wrong settings, keys that are not set; none if it can."""
+        if isinstance(self.adapter, ReadsSettings) and (objection := self.adapter.objection_to(endpoint)):
+            return objection
         named = [endpoint.key_env, *endpoint.headers_env.values()]
         missing = [name for name in named if name and not self._environ.get(name, "").strip()]
         return (
