@@ -12,7 +12,7 @@ from asset_pipeline.candidates.jobs.wire import Wire
 from asset_pipeline.candidates.request import ImageReference
 from asset_pipeline.errors import ProviderRefused
 from asset_pipeline.providers.replicate import Replicate
-from asset_pipeline_tests.peers.replicate_validator import replicate_validator
+from asset_pipeline_tests.peers.replicate_validator import ReplicateValidator
 from asset_pipeline_tests.vendors.case import job_for
 from asset_pipeline_tests.vendors.replicate import VERSION
 
@@ -21,12 +21,11 @@ HASH = "0" * 64
 BASE = ImageReference(role="base", sha256=HASH, media_type="image/png", width=8, height=8)
 
 
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    with replicate_validator(tmp_path_factory.mktemp("prism")) as validator:
-        endpoint = Endpoint(base_url=validator.url)
-        with Wire("Replicate", endpoint, ADAPTER.headers("r8_key")) as wire:
-            yield wire
+@pytest.fixture
+def wire(replicate_validator: ReplicateValidator) -> Iterator[Wire]:
+    endpoint = Endpoint(base_url=replicate_validator.url)
+    with Wire("Replicate", endpoint, ADAPTER.headers("r8_key")) as wire:
+        yield wire
 
 
 @pytest.mark.parametrize("model", ["acme/mugs", f"acme/mugs:{VERSION}", "deployments/acme/fast-mugs"])
