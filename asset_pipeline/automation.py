@@ -11,8 +11,9 @@ from pathlib import Path
 import dagster as dg
 from pydantic import BaseModel
 
-from asset_pipeline.campaign.brief import campaign_ids
+from asset_pipeline.campaign.brief import campaign_ids, load_campaign
 from asset_pipeline.campaign.partitions import campaigns
+from asset_pipeline.candidates.abandoned import abandoned
 from asset_pipeline.catalog.feed_files import catalog_fingerprint
 from asset_pipeline.catalog.product import Product
 from asset_pipeline.catalog.reader import read_catalog
@@ -22,6 +23,9 @@ from asset_pipeline.errors import PipelineError
 from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.prompts.records import PROMPTS, prompts_from
 from asset_pipeline.store.store import Store
+
+PRIORITIES = {"low": -1, "normal": 0, "high": 1, "interactive": 2}
+"""Dagster's numbers for a campaign's priority: the higher goes first."""
 
 
 class Seen(BaseModel):
@@ -69,6 +73,15 @@ def prompt_states(
         yield campaign_id, fingerprint([prompt.prompt_id for prompt in written.prompts])
 
 
+def run_tags(data: Path, campaign_id: str) -> dict[str, str]:
+    """The tag by which Dagster's queue takes urgent campaigns first; none for a file that is wrong."""
+    try:
+        priority = load_campaign(data, campaign_id).priority
+    except PipelineError:
+        return {}
+    return {"dagster/priority": str(PRIORITIES[priority])}
+
+
 @dg.sensor(
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -110,7 +123,11 @@ def product_feeds(
     seen, requests = requests_for(seen, dict(prompt_states(products, data, begun)))
     seen = seen.model_copy(update={"settled": folder})
     runs = [
-        dg.RunRequest(run_key=key, partition_key=campaign_id, tags={"started_by": "product_feeds"})
+        dg.RunRequest(
+            run_key=key,
+            partition_key=campaign_id,
+            tags={"started_by": "product_feeds"} | run_tags(data, campaign_id),
+        )
         for campaign_id, key in requests
     ]
     return dg.SensorResult(run_requests=runs, cursor=seen.model_dump_json())
@@ -133,7 +150,7 @@ def new_decisions(
         dg.RunRequest(
             run_key=f"{campaign_id}:decisions:{count}",
             partition_key=campaign_id,
-            tags={"started_by": "new_decisions"},
+            tags={"started_by": "new_decisions"} | run_tags(data, campaign_id),
         )
         for campaign_id, count in counts.items()
         if count > before.get(campaign_id, 0)
@@ -141,4 +158,24 @@ def new_decisions(
     return dg.SensorResult(run_requests=runs, cursor=json.dumps(counts))
 
 
-SENSORS = (campaign_files, product_feeds, new_decisions)
+@dg.sensor(
+    job_name="campaign",
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def abandoned_attempts(
+    context: dg.SensorEvaluationContext, store: dg.ResourceParam[Store], data: dg.ResourceParam[Path]
+) -> dg.SensorResult:
+    """Runs campaigns whose run ended while a provider had pictures of theirs, before it forgets them."""
+    runs = []
+    for campaign_id in campaign_ids(data):
+        left = abandoned(store, campaign_id)
+        if left:
+            state = fingerprint([(each.candidate_id, each.attempt, each.handover) for each in left])
+            key = f"{campaign_id}:abandoned:{state[:16]}"
+            tags = {"started_by": "abandoned_attempts"} | run_tags(data, campaign_id)
+            runs.append(dg.RunRequest(run_key=key, partition_key=campaign_id, tags=tags))
+    return dg.SensorResult(run_requests=runs, cursor=context.cursor)
+
+
+SENSORS = (campaign_files, product_feeds, new_decisions, abandoned_attempts)

@@ -38,13 +38,16 @@ from asset_pipeline.catalog.report import hygiene_report
 from asset_pipeline.checkpoints.local_files import Progress as Told
 from asset_pipeline.checkpoints.pinning import pin as pin_model
 from asset_pipeline.checkpoints.resolver import Checkpoints
+from asset_pipeline.commands.attempts import attempts
 from asset_pipeline.commands.calibrate import calibrate
 from asset_pipeline.commands.compare import compare
 from asset_pipeline.commands.cost import cost
 from asset_pipeline.commands.expire import expire
 from asset_pipeline.commands.like import like
+from asset_pipeline.commands.providers import providers
 from asset_pipeline.commands.route import route
 from asset_pipeline.commands.serve import serve
+from asset_pipeline.commands.spend import spend
 from asset_pipeline.commands.terminal import console, the_store
 from asset_pipeline.commands.workflows import workflows
 from asset_pipeline.decisions.decision import Decision, Verdict
@@ -606,13 +609,16 @@ def _tell(store: Store, campaign: str) -> None:
     )
 
 
+main.add_command(attempts)
 main.add_command(calibrate)
 main.add_command(compare)
 main.add_command(cost)
 main.add_command(expire)
 main.add_command(like)
+main.add_command(providers)
 main.add_command(route)
 main.add_command(serve)
+main.add_command(spend)
 main.add_command(workflows)
 
 if __name__ == "__main__":

@@ -2,20 +2,26 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asset_pipeline import automation, definitions
 from asset_pipeline.automation import Seen, requests_for
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, Attempt, Call, event_name, takeover_name
+from asset_pipeline.candidates.jobs.job import Job, RemoteParameters
+from asset_pipeline.candidates.request import ImageRequest
 from asset_pipeline.catalog.reader import read_catalog
 from asset_pipeline.decisions.decision import Decision
 from asset_pipeline.decisions.records import decide
 from asset_pipeline.prompts.records import prompts_from, record_prompts
 from asset_pipeline.store.store import Store
+from asset_pipeline.store.worker import HEARTBEATS, Heartbeat, Worker
 from asset_pipeline_tests.small_project import CAMPAIGN, add_products, write_project
 
 states = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "y", "z"]))
@@ -163,3 +169,74 @@ def test_decisions_start_a_delivery_and_old_ones_do_not(instance: dg.DagsterInst
     second = look(automation.new_decisions, instance, data, first.cursor)
     assert runs(second) == ["boxes"]
     assert runs(look(automation.new_decisions, instance, data, second.cursor)) == []
+
+
+# What a provider has and nobody waits for
+
+
+def left_at_a_provider(store: Store, *, alive: bool) -> Attempt:
+    """An attempt that was sent, by a run that is gone unless it is said to be alive."""
+    me = psutil.Process()
+    worker = Worker(
+        worker_id="w1",
+        host="elsewhere",
+        pid=me.pid,
+        started=0.0,
+        run_id="run-0",
+    )
+    job = Job(
+        request=ImageRequest(prompt="a", width=64, height=64, seed=1, profile_fingerprint="f"),
+        attempt=1,
+        campaign="boxes",
+        profile="painter",
+        parameters=RemoteParameters(),
+        client_id="00000000-0000-4000-8000-000000000001",
+    )
+    call = Call(
+        provider="cog", account="cog", base_url="http://127.0.0.1:1", job=job, sent_at=datetime.now(UTC)
+    )
+    attempt = Attempt(
+        candidate_id="c1",
+        attempt=1,
+        state="submitting",
+        run_id="run-0",
+        worker=worker,
+        profile="painter",
+        call=call,
+    )
+    store.events.append(ATTEMPTS, "boxes", event_name(attempt), attempt)
+    if alive:
+        store.events.append(HEARTBEATS, "w1", "00000000", Heartbeat(worker=worker))
+    return attempt
+
+
+def test_a_run_is_started_for_what_a_provider_has_and_nobody_waits_for(
+    data: Path, instance: dg.DagsterInstance
+) -> None:
+    store = Store(str(data / "store"))
+    assert look(automation.abandoned_attempts, instance, data).run_requests == []
+    attempt = left_at_a_provider(store, alive=False)
+    first = look(automation.abandoned_attempts, instance, data).run_requests or []
+    again = look(automation.abandoned_attempts, instance, data).run_requests or []
+    assert [each.partition_key for each in first] == ["boxes"]
+    assert first[0].run_key == again[0].run_key
+    taken = attempt.model_copy(update={"handover": 1})
+    store.events.append(ATTEMPTS, "boxes", takeover_name(taken), taken)
+    later = look(automation.abandoned_attempts, instance, data).run_requests or []
+    assert later[0].run_key != first[0].run_key
+    ended = taken.model_copy(update={"state": "lost"})
+    store.events.append(ATTEMPTS, "boxes", event_name(ended), ended)
+    assert look(automation.abandoned_attempts, instance, data).run_requests == []
+
+
+def test_what_a_living_run_waits_for_starts_nothing(data: Path, instance: dg.DagsterInstance) -> None:
+    store = Store(str(data / "store"))
+    left_at_a_provider(store, alive=True)
+    assert look(automation.abandoned_attempts, instance, data).run_requests == []
+
+
+def test_an_urgent_campaign_is_taken_first_from_dagsters_queue(data: Path) -> None:
+    file = data / "campaigns" / "boxes.yaml"
+    assert automation.run_tags(data, "boxes") == {"dagster/priority": "0"}
+    file.write_text(file.read_text() + "priority: interactive\n")
+    assert automation.run_tags(data, "boxes") == {"dagster/priority": "2"}

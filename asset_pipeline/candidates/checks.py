@@ -8,8 +8,16 @@ import dagster as dg
 from asset_pipeline.campaign.brief import load_campaign
 from asset_pipeline.campaign.partitions import campaigns
 from asset_pipeline.candidates.asset import candidates
+from asset_pipeline.candidates.dispatch import recorded_health_of
 from asset_pipeline.candidates.expired import expired_words
-from asset_pipeline.candidates.records import Workshop, load_candidates, load_spent_usd
+from asset_pipeline.candidates.jobs.attempt import what_next
+from asset_pipeline.candidates.records import (
+    Workshop,
+    load_attempts,
+    load_candidates,
+    load_spent_usd,
+    recorded_order,
+)
 
 
 @dg.asset_check(asset=candidates, partitions_def=campaigns, blocking=True)
@@ -42,6 +50,38 @@ def the_books_balance(
     return dg.AssetCheckResult(
         passed=all(spent[key] <= budgets[key] + 1e-9 for key in budgets),
         metadata={"spent (USD)": sum(spent.values()), "budget (USD)": sum(budgets.values())},
+    )
+
+
+@dg.asset_check(asset=candidates, partitions_def=campaigns)
+def nothing_waits_for_a_person(
+    context: dg.AssetCheckExecutionContext, workshop: dg.ResourceParam[Workshop]
+) -> dg.AssetCheckResult:
+    """No attempt may have been paid for without a trace, no candidate is given up, no provider is paused."""
+    attempts = [
+        each for key in context.partition_keys for each in load_attempts(workshop.store, key).values()
+    ]
+    held = [
+        each
+        for each in attempts
+        if what_next(each, owner_is_alive=True, this_run="", afresh=False).action == "hold"
+    ]
+    orders = [recorded_order(workshop, key) for key in context.partition_keys]
+    paused = {
+        f"{lane.name}: {health.because}"
+        for order in orders
+        for lane in order.lanes
+        if (health := recorded_health_of(workshop.store, lane)).state == "paused"
+    }
+    return dg.AssetCheckResult(
+        passed=not held and not paused,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "held": len(held),
+            "release with": "asset-pipeline attempts list --state held",
+            "paused": "\n".join(sorted(paused)),
+            "first": "\n".join(f"{each.candidate_id}: {each.reason}" for each in held[:20]),
+        },
     )
 
 

@@ -7,12 +7,14 @@ from math import inf
 
 from asset_pipeline.candidates.health import HEALTHY, Health
 from asset_pipeline.candidates.jobs.attempt import Attempt
-from asset_pipeline.candidates.jobs.remote import Remote
+from asset_pipeline.candidates.jobs.remote import Remote, account_of
+from asset_pipeline.candidates.jobs.traffic import recorded_health
 from asset_pipeline.candidates.order import Lane, Order
 from asset_pipeline.candidates.retrying import tried
 from asset_pipeline.candidates.routing import Need, Offer, PassRate, Route, route
 from asset_pipeline.candidates.wanted import Wanted
 from asset_pipeline.errors import MissingModel, ProviderError
+from asset_pipeline.store.store import Store
 
 Missing = tuple[Wanted, int]
 """What is to be made, and the number of its attempt."""
@@ -139,3 +141,10 @@ def objection(lane: Lane, wanted: Wanted) -> str | None:
     except (ProviderError, MissingModel) as error:
         return str(error)
     return None
+
+
+def recorded_health_of(store: Store, lane: Lane) -> Health:
+    """The health of a lane as it is recorded, for who only looks."""
+    if lane.profile.endpoint is None:
+        return HEALTHY
+    return recorded_health(store, lane.name, account_of(lane.profile.endpoint, lane.provider.name))

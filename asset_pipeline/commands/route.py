@@ -8,10 +8,8 @@ from rich.table import Column, Table
 
 from asset_pipeline.campaign.brief import campaign_ids
 from asset_pipeline.candidates.books import Books
-from asset_pipeline.candidates.dispatch import Dispatcher
+from asset_pipeline.candidates.dispatch import Dispatcher, recorded_health_of
 from asset_pipeline.candidates.health import Health
-from asset_pipeline.candidates.jobs.remote import account_of
-from asset_pipeline.candidates.jobs.traffic import recorded_health
 from asset_pipeline.candidates.order import Order
 from asset_pipeline.candidates.records import recorded_order
 from asset_pipeline.candidates.routing import explain as rows_of
@@ -84,10 +82,4 @@ def _explain(store: Store, order: Order, wanted: Wanted) -> None:
 
 
 def _healths(store: Store, order: Order) -> Mapping[str, Callable[[], Health]]:
-    return {
-        lane.name: partial(
-            recorded_health, store, lane.name, account_of(lane.profile.endpoint, lane.provider.name)
-        )
-        for lane in order.lanes
-        if lane.profile.endpoint is not None
-    }
+    return {lane.name: partial(recorded_health_of, store, lane) for lane in order.lanes}

@@ -305,7 +305,7 @@ class _Carrier:
             ends = time.time() + _CANCEL_SECONDS
             while time.time() < ends:
                 try:
-                    standing = self._adapter.look(self._wire, self._job, self._ticket)
+                    standing = self._asked(Standing("running", self._ticket))
                 except ProviderUnavailable:
                     standing = None
                 if standing is not None and standing.is_over:
