@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from asset_pipeline.candidates import hedging
 from asset_pipeline.candidates.jobs.attempt import ATTEMPTS
-from asset_pipeline.errors import ProviderUnavailable
+from asset_pipeline.errors import BudgetExceeded, ProviderUnavailable
 from asset_pipeline.store.store import Store
 from asset_pipeline_tests.remote_orders import SPRING, attempts, every_attempt, lane, order, run, spent
 from asset_pipeline_tests.vendors import fal, replicate, together
@@ -162,3 +163,101 @@ def test_a_key_that_is_refused_pauses_the_account_and_costs_nothing(store: Store
         run(store, work)
     assert (len(vendor.jobs), spent(store)) == (0, 0.0)
     assert sum(name.startswith("POST") for name in vendor.requests) <= 4
+
+
+# Two providers at once, where somebody waits
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hedging, "HEDGE_AFTER_SECONDS", 0.3)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_is_late_is_asked_of_another_as_well_and_the_faster_one_wins(
+    store: Store, vendor: Vendor
+) -> None:
+    vendor.always = Behaviour(queue_seconds=15)
+    with serving(replicate.case().vendor()) as quick:
+        lanes = [
+            lane(replicate.case(), vendor, name="slow"),
+            lane(replicate.case(), quick, name="fast", usd=0.02),
+        ]
+        run(store, order(lanes, 1, priority="interactive"))
+        first, second = every_attempt(store)
+        assert (first.profile, first.state, first.cost_usd) == ("slow", "superseded", 0.0)
+        assert (second.profile, second.state, second.hedges) == ("fast", "succeeded", 1)
+        assert vendor.jobs[0].canceled_at
+        assert attempts(store)[first.candidate_id] == second
+        assert run(store, order(lanes, 1, priority="interactive"), "run-2").reused == 1
+        assert (len(vendor.jobs), len(quick.jobs)) == (1, 1)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_nobody_else_is_asked_where_nobody_waits(store: Store, vendor: Vendor) -> None:
+    vendor.always = Behaviour(queue_seconds=1)
+    with serving(replicate.case().vendor()) as quick:
+        lanes = [
+            lane(replicate.case(), vendor, name="slow", usd=0.01),
+            lane(replicate.case(), quick, name="fast", usd=0.02),
+        ]
+        run(store, order(lanes, 1))
+        assert quick.jobs == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_hedge_that_fails_leaves_the_late_one_alone(store: Store, vendor: Vendor) -> None:
+    vendor.always = Behaviour(queue_seconds=2)
+    with serving(replicate.case().vendor()) as broken:
+        broken.always = Behaviour(outcome="fails")
+        lanes = [
+            lane(replicate.case(), vendor, name="slow", usd=0.01),
+            lane(replicate.case(), broken, name="fast", usd=0.02),
+        ]
+        run(store, order(lanes, 1, priority="interactive"))
+        first, second = every_attempt(store)
+        assert (first.state, second.state) == ("succeeded", "superseded")
+        assert attempts(store)[first.candidate_id] == first
+
+
+# Several providers, one campaign
+
+
+def test_what_one_provider_cannot_do_now_another_does(store: Store, vendor: Vendor) -> None:
+    with serving(replicate.case().vendor()) as down:
+        lanes = [
+            lane(replicate.case(), down, name="cheap", usd=0.001),
+            lane(replicate.case(), vendor, name="dear", usd=0.01),
+        ]
+    progress = run(store, order(lanes, 6))
+    assert progress.made == 6
+    assert {attempt.profile for attempt in attempts(store).values()} == {"dear"}
+    failures = {attempt.code for attempt in every_attempt(store) if attempt.state == "failed"}
+    assert failures == {"provider_unavailable"}
+    assert spent(store) == pytest.approx(vendor.billed_usd)
+
+
+def test_a_refusal_is_never_taken_elsewhere(store: Store, vendor: Vendor) -> None:
+    vendor.always = Behaviour(outcome="is filtered")
+    with serving(replicate.case().vendor()) as other:
+        lanes = [
+            lane(replicate.case(), vendor, name="first", usd=0.001),
+            lane(replicate.case(), other, name="second", usd=0.01),
+        ]
+        run(store, order(lanes, 2))
+        assert other.jobs == []
+
+
+def test_the_budget_is_a_hard_stop_for_all_lanes_together(store: Store, vendor: Vendor) -> None:
+    with serving(replicate.case().vendor()) as other:
+        lanes = [lane(replicate.case(), vendor, name="first"), lane(replicate.case(), other, name="second")]
+        with pytest.raises(BudgetExceeded, match="raise budget_usd"):
+            run(store, order(lanes, 9, budget_usd=0.05))
+        assert len(vendor.jobs) + len(other.jobs) == 5
+    assert spent(store) == pytest.approx(0.05)
+
+
+def test_a_days_budget_is_one_too(store: Store, vendor: Vendor) -> None:
+    with pytest.raises(BudgetExceeded, match="a day"):
+        run(store, order(lane(replicate.case(), vendor), 9, budget_usd_per_day=0.03))
+    assert len(vendor.jobs) == 3

@@ -67,6 +67,14 @@ class Workplace:
     accounts: threading.Lock = field(default_factory=threading.Lock)
     over_budget: threading.Event = field(default_factory=threading.Event)
     """Set when a claim found the budget used up by others; then the books are looked at again."""
+    at_work: dict[tuple[str, int], tuple[Attempt, float]] = field(default_factory=dict)
+    """By candidate and number, what remote providers have, and since when by the monotonic clock."""
+    hedges: dict[tuple[str, int], int] = field(default_factory=dict)
+    """By candidate and number of an attempt that is to come: the late one that it is begun beside."""
+    hedged: set[tuple[str, int]] = field(default_factory=set)
+    """The late ones, by candidate and number."""
+    won: set[tuple[str, int]] = field(default_factory=set)
+    """The races (``Attempt.race``) that an attempt has won."""
     first: float = math.inf
     last: float = 0.0
     earlier: float = 0.0
@@ -223,6 +231,7 @@ class Making:
             worker=place.worker,
             profile=lane.name,
             cost_usd=lane.most_usd(wanted),
+            hedges=place.hedges.get((wanted.candidate_id, number)),
             call=call,
         )
 
@@ -264,7 +273,11 @@ class Making:
             record=journal.record,
             hear=lambda: place.hearing.of(call.token),
             stopped=place.stopped.is_set,
+            is_superseded=lambda: attempt.race in place.won,
         )
+        key = (attempt.candidate_id, attempt.attempt)
+        with place.accounts:
+            place.at_work[key] = attempt, began
         result: Result
         try:
             result = lane.provider.carry(errand, self._traffic)
@@ -275,6 +288,9 @@ class Making:
             result = ProviderError(f"a bug in {lane.provider.name}: {bug!r}")
             if journal.was_sent:
                 result = STILL_OPEN
+        finally:
+            with place.accounts:
+                place.at_work.pop(key, None)
         turn.ended = time.monotonic()
         turn.in_provider += turn.ended - began
         if isinstance(result, Carried) and result.state is None:
@@ -322,12 +338,26 @@ class Making:
             if isinstance(result, ProviderError):
                 unavailable = isinstance(result, ProviderUnavailable)
                 self._unavailable_in_a_row = self._unavailable_in_a_row + 1 if unavailable else 0
+            with self._place.accounts:
+                settled = self._raced(settled)
             self._place.append(settled)
             with self._place.accounts:
                 self._place.progress.count(settled)
             return settled
         finally:
             self._waiting.release()
+
+    def _raced(self, settled: Attempt) -> Attempt:
+        """Of two attempts at one picture that were hedged, the first one that brings it counts.
+
+        What comes later is superseded, and so is a hedge that brings nothing: the late one goes on.
+        """
+        if settled.state == "succeeded" and settled.race not in self._place.won:
+            self._place.won.add(settled.race)
+            return settled
+        if settled.state == "succeeded":
+            return settled.model_copy(update={"state": "superseded", "reason": "another attempt was faster"})
+        return settled.model_copy(update={"state": "superseded"}) if settled.hedges is not None else settled
 
     def _settled(self, result: Result) -> dict[str, Any]:
         """What an answer makes of an attempt."""

@@ -7,12 +7,14 @@ provider has, buries what died with its process, and makes the rest.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from asset_pipeline.candidates.books import Books
 from asset_pipeline.candidates.dispatch import Assigned, Dispatcher
+from asset_pipeline.candidates.hedging import LOOK_SECONDS as HEDGE_LOOK_SECONDS
+from asset_pipeline.candidates.hedging import Hedging
 from asset_pipeline.candidates.jobs.attempt import (
     ATTEMPTS,
     OPEN,
@@ -40,6 +42,8 @@ HEALTH_PATIENCE_SECONDS = 600.0
 """How long a run waits for providers that are left alone, all together: as long as the simulation of routing
 does, which loses one picture in several thousand then."""
 SHORTEST_WAIT_SECONDS = 0.1
+MOST_HEDGES = 16
+"""Hedges at once; further ones wait for a thread."""
 PASS_PER_MAKER = 16
 """Where several profiles share the work, a pass deals so many pictures for each of their makers, so that
 routing looks again at prices, health and pass rates before long."""
@@ -87,6 +91,7 @@ def make_all(
     books = Books(store, order.campaign_id, order.budget_usd, order.budget_usd_per_day)
     place = Workplace(order, store, worker, report, progress, books, Hearing(store))
     place.traffic |= {lane.name: _traffic(lane, store, worker) for lane in order.lanes if lane.is_remote}
+    place.won |= {attempt.race for attempt in books.standings().values() if attempt.state == "succeeded"}
     dispatcher = Dispatcher(order, {name: traffic.health for name, traffic in place.traffic.items()})
     patience = HEALTH_PATIENCE_SECONDS
     while True:
@@ -100,7 +105,7 @@ def make_all(
         assigned = dispatcher.assign(order.in_turn(missing), books.left_usd(), own, most)
         if resumed or assigned.count:
             report(f"{assigned.count} images to make, {progress.reused} are there")
-            dispatcher.closed |= _work(place, assigned.lanes, resumed)
+            dispatcher.closed |= _work(place, assigned.lanes, resumed, Hedging(place, dispatcher))
         elif elsewhere:
             report(f"waiting for {len(elsewhere)} images that another run is making")
             time.sleep(LOOK_SECONDS)
@@ -113,25 +118,39 @@ def make_all(
 
 
 def _work(
-    place: Workplace, missing: Mapping[str, Sequence[Missing]], resumed: Mapping[str, Sequence[Attempt]]
+    place: Workplace,
+    missing: Mapping[str, Sequence[Missing]],
+    resumed: Mapping[str, Sequence[Attempt]],
+    hedging: Hedging,
 ) -> dict[str, str]:
     """Let every lane work on its part; return those that are left alone from now on, and why."""
     busy = [lane for lane in place.order.lanes if lane.name in missing or lane.name in resumed]
     work = [(Making(lane, place), missing.get(lane.name, ()), resumed.get(lane.name, ())) for lane in busy]
-    if len(work) == 1:
+    if len(work) == 1 and not hedging.is_on:
         making, dealt, taken = work[0]
         reasons = [making.make(dealt, taken)]
     else:
-        with ThreadPoolExecutor(max(1, len(work)), "lane") as pool:
+        with ThreadPoolExecutor(len(work) + MOST_HEDGES, "lane") as pool:
             lanes = [pool.submit(making.make, dealt, taken) for making, dealt, taken in work]
             try:
-                while wait(lanes, timeout=LOOK_SECONDS).not_done:
-                    pass
+                _await(place, lanes, hedging, pool)
             except BaseException:
                 place.stopped.set()
                 raise
         reasons = [lane.result() for lane in lanes]
     return {lane.name: reason for lane, reason in zip(busy, reasons, strict=True) if reason is not None}
+
+
+def _await(
+    place: Workplace, lanes: Sequence[Future[str | None]], hedging: Hedging, pool: ThreadPoolExecutor
+) -> None:
+    """Wait until every lane has ended; where somebody waits for pictures, ask others for what is late."""
+    pending = set(lanes)
+    while pending:
+        _, pending = wait(pending, timeout=HEDGE_LOOK_SECONDS if hedging.is_on else LOOK_SECONDS)
+        if hedging.is_on and pending:
+            for name, missing in hedging.due():
+                pending.add(pool.submit(Making(place.order.lane(name), place).make, [missing]))
 
 
 def _traffic(lane: Lane, store: Store, worker: Worker) -> Traffic:

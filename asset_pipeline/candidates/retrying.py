@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from asset_pipeline.candidates.jobs.attempt import OPEN, Attempt
+from asset_pipeline.candidates.jobs.attempt import OPEN, Attempt, newest_of
 
 ASK_ELSEWHERE = frozenset(
     {"auth", "insufficient_funds", "not_found", "rate_limited", "provider_unavailable", "timeout_start"}
@@ -17,8 +17,10 @@ def is_settled_for_now(history: Sequence[Attempt]) -> bool:
     """Whether a run leaves a picture alone, after these attempts of its own."""
     if not history:
         return False
-    last = history[-1]
-    return last.state in (*OPEN, "succeeded", "refused", "unreconciled", "superseded")
+    if any(attempt.state in OPEN for attempt in history):
+        return True
+    last = newest_of(history)
+    return last is not None and last.state in ("succeeded", "refused", "unreconciled")
 
 
 def tried(history: Sequence[Attempt]) -> dict[str, str]:

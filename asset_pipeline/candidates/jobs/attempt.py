@@ -83,6 +83,8 @@ class Attempt(_Frozen):
     mask_sha256: str | None = None
     perceptual_hash: str | None = None
     details: dict[str, Any] = {}
+    hedges: int | None = None
+    """The late attempt that this one was begun beside; the faster of both supersedes the other."""
     handover: int = 0
     """How often another worker has taken it over from a dead one."""
     call: Call | None = None
@@ -91,6 +93,11 @@ class Attempt(_Frozen):
     """How its job is found again, from the moment it was accepted."""
     result: ImageResult | None = None
     """What came of it there, with its end."""
+
+    @property
+    def race(self) -> tuple[str, int]:
+        """What it shares with the attempt that it is hedged with, and with no other."""
+        return self.candidate_id, self.attempt if self.hedges is None else self.hedges
 
     @property
     def code(self) -> str | None:

@@ -54,7 +54,7 @@ _FAILED_BEFORE_BELIEVED: Final = 2
 _CANCEL_SECONDS: Final = 60.0
 """How long a cancelled job is asked for until it has ended; then its end is taken as said."""
 
-End = Literal["succeeded", "refused", "failed", "canceled", "expired", "lost", "unreconciled"]
+End = Literal["succeeded", "refused", "failed", "canceled", "expired", "lost", "unreconciled", "superseded"]
 Basis = Literal["reported", "computed", "estimated", "none"]
 
 
@@ -81,6 +81,8 @@ class Errand:
     """What webhooks said of this attempt so far."""
     stopped: Callable[[], bool]
     """Whether the run ends."""
+    is_superseded: Callable[[], bool] = lambda: False
+    """Whether another attempt has brought the picture in the meantime."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,10 @@ def carry(adapter: Adapter, wire: Wire, traffic: Traffic, errand: Errand) -> Car
     return _Carrier(adapter, wire, traffic, errand).carry()
 
 
+class _SupersededError(Exception):
+    """Nobody waits for the picture any more."""
+
+
 class _Carrier:
     def __init__(self, adapter: Adapter, wire: Wire, traffic: Traffic, errand: Errand) -> None:
         self._adapter = adapter
@@ -123,12 +129,15 @@ class _Carrier:
         self._times = _Times()
         self._details = dict(errand.attempt.details)
         self._heard = 0
+        self._is_cancelling = False
 
     def carry(self) -> Carried:
         try:
             return self._went_on() if self._call.sent_at is not None else self._submitted()
         except Interrupted:
             return STILL_OPEN
+        except _SupersededError:
+            return self._superseded()
         except (ProviderRefused, UnsupportedRequest) as error:
             return self._ended("refused", error.code, str(error))
         except ProviderUnavailable as error:
@@ -143,6 +152,16 @@ class _Carrier:
         if self._errand.attempt.state != "queued":
             self._times.running = time.time()
         return self._collected(self._followed(Standing("queued", self._ticket)))
+
+    def _superseded(self) -> Carried:
+        """Stop what nobody waits for any more; it costs what the provider charges for it."""
+        standing = None
+        if self._ticket is not None:
+            standing = self._cancelled("canceled")
+        made = standing is not None and standing.failure is None
+        cost, basis = self._cost(standing.usage) if standing and made else self._cost_of_failure(standing)
+        reason = "another attempt was faster"
+        return self._ended("superseded", "canceled", reason, standing, cost_usd=cost, basis=basis)
 
     # Submission
 
@@ -299,6 +318,7 @@ class _Carrier:
 
     def _cancelled(self, code: Code) -> Standing:
         """Stop a job, and wait until it has ended; one that succeeds in the meantime has succeeded."""
+        self._is_cancelling = True
         if self._ticket is not None:
             with suppress(ProviderUnavailable):
                 self._adapter.cancel(self._wire, self._job, self._ticket)
@@ -539,6 +559,8 @@ class _Carrier:
         while (left := ends - time.monotonic()) > 0:
             if self._errand.stopped():
                 raise Interrupted
+            if self._errand.is_superseded() and not self._is_cancelling:
+                raise _SupersededError
             if self._call.token is not None and len(self._errand.hear()) > self._heard:
                 return
             time.sleep(min(left, GLANCE_SECONDS))
@@ -550,6 +572,7 @@ _BILLED: Final = frozenset({"output_invalid", "output_expired", "content_filtere
 """Codes of what was made, though it cannot be used."""
 _BILLED_IF_BEGUN: Final = frozenset({"timeout_run", "timeout_start", "canceled"})
 _LATE: Final[Mapping[Code, str]] = {
+    "canceled": "another attempt was faster",
     "timeout_start": "it did not start in the time that the profile gives it, and was cancelled",
     "timeout_run": "it did not finish in the time that the profile gives it, and was cancelled",
 }
