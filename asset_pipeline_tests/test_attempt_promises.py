@@ -111,7 +111,7 @@ def test_a_picture_is_paid_once_verified_and_in_the_store(case: Case, store: Sto
 @those()
 def test_no_secret_is_in_any_fact(case: Case, store: Store, tmp_path: Path) -> None:
     with staged(case) as stage:
-        stage.vendor.behaviours = [Behaviour(outcome="fails", error="out of memory")]
+        stage.vendor.behaviours = [Behaviour(outcome="fails", error=f"no {stage.vendor.key} in memory")]
         run(store, work_for(stage))
         files = [each for each in (tmp_path / "store").rglob("*") if each.is_file()]
         assert files

@@ -222,8 +222,9 @@ def _completed(wire: Wire, job: Job, known: Standing, output: Any) -> Standing:
     usage = replace(known.usage, images=len(read.outputs), reported_usd=usd)
     if read.failure is not None:
         return replace(known, state="failed", usage=usage, failure=read.failure)
-    details = {**known.details, "errors": list(read.errors)} if read.errors else known.details
-    state: JobState = "partial" if read.errors else "succeeded"
+    errors = [wire.without_secrets(each) for each in read.errors]
+    details = {**known.details, "errors": errors} if errors else known.details
+    state: JobState = "partial" if errors else "succeeded"
     return replace(known, state=state, outputs=read.outputs, usage=usage, details=details)
 
 

@@ -469,6 +469,7 @@ class _Carrier:
         cost_usd: float | None = None,
         basis: Basis = "none",
     ) -> Carried:
+        message = self._wire.without_secrets(message)
         if cost_usd is None:
             cost_usd, basis = self._cost_of_failure(standing)
         said: Literal["failed", "canceled", "expired", "lost"] = (

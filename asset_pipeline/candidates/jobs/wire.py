@@ -242,11 +242,11 @@ class Wire:
                     return answer.data
                 if isinstance(answer, Busy):
                     raise ProviderUnavailable(
-                        self._without_secrets(f"{self.title}: an output: {answer.reason}")
+                        self.without_secrets(f"{self.title}: an output: {answer.reason}")
                     )
                 if not isinstance(answer, Moved):
                     reason = getattr(answer, "reason", "no answer")
-                    raise OutputUnreachable(self._without_secrets(f"{self.title}: an output: {reason}"))
+                    raise OutputUnreachable(self.without_secrets(f"{self.title}: an output: {reason}"))
                 place = answer.url
         finally:
             line.close()
@@ -309,7 +309,7 @@ class Wire:
 
     def error_of(self, failure: Failure, pause: float | None = None) -> ProviderError:
         """A vendor's failure of a submission as the error that says what to do next."""
-        said = self._without_secrets(f"{self._name}: {failure.message}")
+        said = self.without_secrets(f"{self._name}: {failure.message}")
         match failure.code:
             case "auth" | "insufficient_funds" | "not_found":
                 return AccountClosed(said, failure.code)
@@ -327,9 +327,10 @@ class Wire:
 
     def _shown(self, words: str | bytes) -> str:
         text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-        return self._without_secrets(" ".join(text.split()))[:_SHOWN_CHARACTERS]
+        return self.without_secrets(" ".join(text.split()))[:_SHOWN_CHARACTERS]
 
-    def _without_secrets(self, words: str) -> str:
+    def without_secrets(self, words: str) -> str:
+        """What the other side says, without what it repeats of the key."""
         for secret in self._secrets:
             words = words.replace(secret, "[key]")
         return words
