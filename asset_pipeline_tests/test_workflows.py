@@ -84,6 +84,13 @@ def test_a_changed_graph_is_refused_until_someone_accepts_it(data: Path) -> None
     assert load_workflow(data, "text-to-image").graph["8"] == extra
 
 
+def test_a_change_of_a_workflow_is_seen_the_next_time_it_is_asked_for(data: Path) -> None:
+    assert load_workflow(data, "text-to-image") is load_workflow(data, "text-to-image")
+    changed_graph(data, {"8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 1]}}})
+    with pytest.raises(InvalidFile, match="the graph is another one"):
+        load_workflow(data, "text-to-image")
+
+
 def test_how_a_graph_is_written_does_not_change_its_hash(data: Path) -> None:
     path = data / "workflows" / "text-to-image" / "graph.json"
     graph = json.loads(path.read_text())

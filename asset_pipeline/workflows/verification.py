@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -23,10 +24,27 @@ def load_workflow(data: Path, name: str) -> Workflow:
         NotFound: there is no such workflow.
         InvalidFile: a file is wrong, or they do not fit; a line for each thing that differs.
     """
+    folder = data / "workflows" / name
+    return _loaded(data, name, *(_stamp(folder / file) for file in ("graph.json", "manifest.yaml")))
+
+
+@lru_cache(maxsize=64)
+def _loaded(data: Path, name: str, *stamps: tuple[int, ...]) -> Workflow:
+    """The workflow as its files are now: each picture asks for it several times, and YAML is read slowly."""
+    del stamps
     workflow = read_workflow(data, name)
     if wrong := verify(workflow):
         raise InvalidFile("\n".join(wrong))
     return workflow
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes with a file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def verify(workflow: Workflow) -> list[str]:
