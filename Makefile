@@ -28,6 +28,10 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/store_writers.py
 	$(BIN)/python benchmarks/kill_runs.py --kills 32
 	$(BIN)/python benchmarks/kill_runs.py --kills 20 --profile scene --products 25
+	$(BIN)/python benchmarks/kill_providers.py --kills 100
+	$(BIN)/python benchmarks/lossy_wire.py
+	$(BIN)/python benchmarks/webhook_deliveries.py
+	$(BIN)/python benchmarks/routing.py
 	$(BIN)/python benchmarks/generation_loop.py
 	$(BIN)/python benchmarks/funnel.py
 	$(BIN)/python benchmarks/feeds.py
