@@ -1,4 +1,4 @@
-"""The real vendors, one picture each. Skipped unless ASSET_PIPELINE_LIVE names the profile and its key is set.
+"""The real vendors, one picture each. Skipped unless ASSET_PIPELINE_LIVE names the profile and a key is set.
 
 Each costs what its profile says (``price`` in ``data/profiles``): mostly a few cents, at most 70.
 
