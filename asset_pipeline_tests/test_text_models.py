@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from asset_pipeline.candidates.jobs.wire import may_have_key
 from asset_pipeline.errors import (
     InvalidFile,
     NotFound,
@@ -30,7 +31,6 @@ from asset_pipeline.prompts.writing.text_model import (
 )
 from asset_pipeline.text_models.openai_compatible import OpenAICompatible
 from asset_pipeline.text_models.replicate import Replicate
-from asset_pipeline.text_models.transport import may_have_key
 from asset_pipeline_tests.text_model_server import TextModelServer, Turn, text_model_server
 
 ROOT = Path(__file__).parent.parent

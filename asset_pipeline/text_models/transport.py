@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from asset_pipeline.candidates.jobs.wire import may_have_key
 from asset_pipeline.errors import (
     PipelineError,
     ProviderError,
@@ -56,19 +57,6 @@ def key_of(profile: TextModelProfile, environ: Mapping[str, str]) -> str | None:
             f"{profile.title}: the environment variable {profile.key_env} is not set; put the key there"
         )
     return key
-
-
-def may_have_key(base_url: str, url: str) -> bool:
-    """Whether the key for an API may go to a URL that the API gave: to its own host, never less protected.
-
-    From ``api.<domain>`` also to other hosts of that domain: Replicate streams from ``stream.replicate.com``.
-    """
-    own, asked = urlsplit(base_url), urlsplit(url)
-    own_host, host = own.hostname or "", asked.hostname or ""
-    is_own = host == own_host
-    if own_host.startswith("api."):
-        is_own = is_own or host.endswith(own_host.removeprefix("api"))
-    return is_own and (own.scheme != "https" or asked.scheme == "https")
 
 
 class Endpoint:

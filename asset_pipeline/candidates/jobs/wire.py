@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import Any, Final, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import httpx
 
@@ -369,15 +369,21 @@ class _TooLarge(Exception):
 def may_have_key(base_url: str, url: str) -> bool:
     """Whether the key for an API may go to a URL that the API gave: to its own host, never less protected.
 
-    From ``api.<domain>`` and ``queue.<domain>`` also to other hosts of that domain.
+    From ``api.<domain>`` and ``queue.<domain>`` also to other hosts of that domain: Replicate streams from
+    ``stream.replicate.com``.
     """
     own, asked = urlsplit(base_url), urlsplit(url)
     own_host, host = own.hostname or "", asked.hostname or ""
-    is_own = host == own_host and (own.port == asked.port or asked.port is None)
+    is_own = host == own_host
     for prefix in ("api.", "queue."):
         if own_host.startswith(prefix):
             is_own = is_own or host.endswith("." + own_host.removeprefix(prefix))
-    return is_own and (own.scheme != "https" or asked.scheme == "https")
+    is_guarded = own.scheme != "https" or asked.scheme == "https"
+    return is_own and is_guarded and _port(own) == _port(asked)
+
+
+def _port(parts: SplitResult) -> int | None:
+    return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _secrets_in(headers: Mapping[str, str]) -> set[str]:
