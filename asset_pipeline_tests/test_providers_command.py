@@ -50,7 +50,7 @@ def test_open_attempts_are_counted_by_stage_and_the_oldest_is_told() -> None:
     )
     (queue,) = found.values()
     assert queue.stages == {"to send": 2, "queued": 1, "running": 1, "fetching": 1}
-    assert (queue.depth, queue.oldest_seconds) == (5, 1800.0)
+    assert (queue.depth, queue.oldest_seconds, queue.turned_away) == (5, 1800.0, 0)
 
 
 def test_profiles_that_share_an_account_and_accounts_of_one_profile_are_told_apart() -> None:

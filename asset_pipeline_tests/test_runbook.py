@@ -15,7 +15,7 @@ from asset_pipeline.commands.spend import spend
 from asset_pipeline.errors import ProviderError
 
 TEXT = (Path(__file__).parent.parent / "docs" / "runbook.md").read_text(encoding="utf-8")
-STATES = ("`unreconciled`", "`lost`: what ran here", "`expired`", "`paused`", "Dead letter")
+STATES = ("`unreconciled`", "`lost`: what ran here", "`expired`", "`superseded`", "`paused`", "Dead letter")
 PARTS = ("What happened", "By itself", "Cost", "Do")
 
 

@@ -21,7 +21,7 @@ from asset_pipeline.errors import NotFound
 from asset_pipeline.selection.choice import Choice
 from asset_pipeline.selection.records import record_choices
 from asset_pipeline.spending.claims import Claim, load_claims
-from asset_pipeline.spending.report import NO_ACCOUNT, NOT_RECORDED, WAYS, By, Spent, line, lines
+from asset_pipeline.spending.report import NO_ACCOUNT, NOT_RECORDED, WAYS, By, Spent, line, lines, spent
 from asset_pipeline.store.store import Store
 from asset_pipeline_tests.made_attempts import NOON, a_call, a_request, an_attempt, put
 from asset_pipeline_tests.made_candidates import made_candidate
@@ -90,6 +90,19 @@ def test_failures_are_part_of_what_a_picture_costs() -> None:
     found = a_line(good, spent_on("succeeded", cost_usd=0.01), spent_on("failed", cost_usd=0.01))
     assert (found.usd_per_picture, found.usd_per_passed) == (0.015, 0.03)
     assert a_line(spent_on("failed")).usd_per_picture is None
+
+
+def test_the_slower_of_two_that_were_hedged_costs_and_counts_as_no_picture() -> None:
+    slower = spent_on("superseded", number=1, cost_usd=0.01, image_sha256="b" * 64)
+    found = a_line(slower, spent_on("succeeded", number=2, cost_usd=0.02))
+    assert (found.pictures, found.usd_per_picture) == (1, 0.03)
+
+
+def test_of_two_pictures_at_one_candidate_the_one_that_was_recorded_has_passed() -> None:
+    claims = [Claim("spring", an_attempt("succeeded", number=number), NOON, NOON, 0.02) for number in (1, 2)]
+    candidate = made_candidate("a" * 64, candidate_id=a_request().candidate_id, attempt=2)
+    found = spent(claims, {candidate.candidate_id: candidate}, [candidate.candidate_id])
+    assert [each.has_passed for each in found] == [False, True]
 
 
 @pytest.mark.parametrize(

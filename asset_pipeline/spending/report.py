@@ -28,8 +28,8 @@ class Spent:
 
     @property
     def has_picture(self) -> bool:
-        """Whether it brought a picture."""
-        return self.claim.attempt.image_sha256 is not None
+        """Whether it brought a picture that counts; that of a slower one of two that were hedged does not."""
+        return self.claim.attempt.state == "succeeded"
 
     @property
     def expected_usd(self) -> float:
@@ -101,7 +101,7 @@ def spent(claims: Iterable[Claim], candidates: Mapping[str, Candidate], passed: 
         attempt = claim.attempt
         candidate = candidates.get(attempt.candidate_id)
         is_its = candidate is not None and candidate.attempt == attempt.attempt
-        has_passed = is_its and attempt.image_sha256 is not None and attempt.candidate_id in good
+        has_passed = is_its and attempt.state == "succeeded" and attempt.candidate_id in good
         found.append(Spent(claim, candidate, has_passed))
     return found
 
