@@ -259,12 +259,16 @@ def test_a_result_that_comes_by_webhook_alone_is_read_there() -> None:
     given = salad()
     with queue(given) as (vendor, wire), listening() as listener:
         vendor.behaviours = [Behaviour(run_seconds=0.1), Behaviour(outcome="fails", error="no such node")]
-        job = job_for(given.parameters).model_copy(update={"webhook_url": f"{listener.url}/webhooks/salad/t"})
+        job = job_for(given.parameters).model_copy(
+            update={"webhook_url": f"{listener.url}/webhooks/submit_poll/t"}
+        )
         standing = submitted(given, wire, job)
         assert standing.state == "queued"
         assert standing.ticket == Ticket(job_id=job.client_id)
         assert ADAPTER.look(wire, job, standing.ticket).state == "running"
-        body = listener.wait_for(1)[0].json()
+        delivery = listener.wait_for(1)[0]
+        assert delivery.path == "/webhooks/salad/t", "the receiver knows how Salad signs"
+        body = delivery.json()
         submitted(given, wire, job)
         failed = listener.wait_for(2)[1].json()
     heard = ADAPTER.heard(job, body, wire.endpoint.settings)

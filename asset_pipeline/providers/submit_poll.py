@@ -63,6 +63,8 @@ class Plumbing(BaseModel):
     """The header for the same: ``Idempotency-Key``."""
     webhook: str = ""
     """The field of the body for the address to call back."""
+    sender: str = ""
+    """Whom the receiver takes it for, and so how it verifies what comes: ``salad``, ``comfy_deploy``."""
     look: str = ""
     """Where a job is asked for; none: a ``Location`` is, or the result comes by webhook."""
     status: str = ""
@@ -149,7 +151,10 @@ class SubmitPoll:
         del photographs
         plumbing = Plumbing.of(wire.endpoint.settings)
         body = dict(draft.payload)
-        for path, value in ((plumbing.client_id, job.client_id), (plumbing.webhook, job.webhook_url)):
+        address = job.webhook_url
+        if address and plumbing.sender:
+            address = address.replace(f"/webhooks/{self.name}/", f"/webhooks/{plumbing.sender}/")
+        for path, value in ((plumbing.client_id, job.client_id), (plumbing.webhook, address)):
             if path and value:
                 put(body, path, value)
         headers = {plumbing.client_id_header: job.client_id} if plumbing.client_id_header else {}

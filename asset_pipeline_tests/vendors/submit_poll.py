@@ -296,6 +296,7 @@ def salad() -> Case:
         "submit": "prompt",
         "client_id": "id",
         "webhook": "webhook_v2",
+        "sender": "salad",
         "status": "type",
         "status.prompt.complete": "succeeded",
         "status.prompt.failed": "failed",
