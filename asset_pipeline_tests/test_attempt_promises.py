@@ -20,6 +20,7 @@ from asset_pipeline.errors import ProviderUnavailable
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.worker import HEARTBEATS
 from asset_pipeline_tests.remote_orders import SPRING, every_attempt, lane, order, run, spent
+from asset_pipeline_tests.vendors import submit_poll
 from asset_pipeline_tests.vendors.case import Case
 from asset_pipeline_tests.vendors.cases import CASES, Stage, staged
 from asset_pipeline_tests.vendors.listener import Listener
@@ -174,6 +175,31 @@ def test_a_webhook_with_the_attempts_token_finds_a_submission_without_an_answer(
         assert attempt.call.token is not None
         receiver.wait_for(1)
         assert {request.path.rpartition("/")[2] for request in receiver.heard} == {attempt.call.token}
+        assert len(stage.submissions) == len(stage.vendor.jobs) == 1
+
+
+def test_a_result_that_is_told_to_the_webhook_alone_is_in_the_store(store: Store, receiver: Receiver) -> None:
+    with staged(submit_poll.salad(), always=Behaviour(run_seconds=0.2)) as stage:
+        work = called_back(work_for(stage, webhook=True), stage, receiver)
+        assert run(store, work).made == 1
+        (attempt,) = every_attempt(store)
+        assert attempt.state == "succeeded"
+        assert store.images.get(attempt.image_sha256 or "")
+        assert [request.path.split("/")[2] for request in receiver.heard] == ["salad"]
+        assert len(stage.submissions) == len(stage.vendor.jobs) == 1
+
+
+@pytest.mark.parametrize("queue", [submit_poll.modal, submit_poll.bentoml, submit_poll.comfy_deploy])
+def test_any_queue_by_configuration_brings_its_picture_once(
+    queue: Callable[[], Case], store: Store, tmp_path: Path
+) -> None:
+    with staged(queue(), always=Behaviour(run_seconds=0.2)) as stage:
+        work = work_for(stage)
+        assert run(store, work).made == 1
+        left = cut_after(store, "fetching", tmp_path / "left")
+        assert left is not None
+        run(left, work, "run-2")
+        assert [attempt.state for attempt in every_attempt(left)] == ["succeeded"]
         assert len(stage.submissions) == len(stage.vendor.jobs) == 1
 
 
