@@ -15,8 +15,7 @@ PipelineError
 │   │   └── AccountClosed    key, credit or endpoint are not accepted: mend it, then resume the account
 │   ├── UnsupportedRequest   it has no words for this request: choose another profile
 │   ├── SubmissionUnknown    it may have accepted a submission: reconcile before anything is sent again
-│   ├── OutputUnreachable    it made a picture that cannot be fetched: only another attempt brings one
-│   └── AttemptFailed        its job ended without a usable picture: another attempt may do better
+│   └── OutputUnreachable    it made a picture that cannot be fetched: only another attempt brings one
 ├── UnfinishedRun            some candidates have no end: materialise the partition again
 ├── UnsafeStore              the storage cannot keep the store's promises: choose another root
 ├── BrokenFact               a stored fact is missing or altered: see the audit, restore from a backup
@@ -118,10 +117,6 @@ class OutputUnreachable(ProviderError):
     """A picture was made and cannot be fetched any more, or from nowhere that may be asked."""
 
     code = "output_expired"
-
-
-class AttemptFailed(ProviderError):
-    """A job ended without a usable picture; the code says in which way."""
 
 
 class UnfinishedRun(PipelineError):

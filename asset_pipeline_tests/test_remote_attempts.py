@@ -1,6 +1,7 @@
 """An attempt at a remote provider: paid once, whatever happens on the way, and in the books to the cent."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -261,3 +262,11 @@ def test_a_days_budget_is_one_too(store: Store, vendor: Vendor) -> None:
     with pytest.raises(BudgetExceeded, match="a day"):
         run(store, order(lane(replicate.case(), vendor), 9, budget_usd_per_day=0.03))
     assert len(vendor.jobs) == 3
+
+
+def test_while_a_providers_queue_is_long_nothing_more_is_submitted(store: Store, vendor: Vendor) -> None:
+    vendor.always = Behaviour(queue_seconds=0.5)
+    work = order(lane(replicate.case(), vendor, endpoint={"limits": {"most_queued": 1}}), 5)
+    assert run(store, work).made == 5
+    began = sorted(job.accepted_at for job in vendor.jobs)
+    assert all(later - earlier >= 0.5 for earlier, later in pairwise(began))

@@ -45,7 +45,7 @@ class Limits(_Frozen):
     concurrency: int | None = Field(default=None, ge=1)
     """Jobs that are queued or running there."""
     most_queued: int | None = Field(default=None, ge=1)
-    """Jobs of ours that may wait there without having started; beyond it nothing is submitted."""
+    """Jobs of a run that may wait there without having begun; while there are so many, it submits no more."""
 
 
 class Endpoint(_Frozen):

@@ -34,7 +34,8 @@ class Hedging:
         found: list[tuple[str, Missing]] = []
         with self._place.accounts:
             at_work = list(self._place.at_work.values())
-        for attempt, since in at_work:
+        for journal, since in at_work:
+            attempt = journal.now
             wanted = self._wanted.get(attempt.candidate_id)
             key = (attempt.candidate_id, attempt.attempt)
             if wanted is None or attempt.hedges is not None or key in self._place.hedged:

@@ -40,6 +40,8 @@ WAITING_BATCHES = 2
 hold, so that a batch that comes all at once waits for none, and never fewer than WAITING_PER_MAKER."""
 UNAVAILABLE_IN_A_ROW = 3
 """After so many a provider without a breaker is left alone for the rest of the run."""
+LOOK_SECONDS = 1.0
+"""Between two looks at whether a provider takes more."""
 REPORT_SECONDS = 5.0
 """Time between two lines of the log."""
 HALF_A_MILLIONTH = 5e-7
@@ -67,7 +69,7 @@ class Workplace:
     accounts: threading.Lock = field(default_factory=threading.Lock)
     over_budget: threading.Event = field(default_factory=threading.Event)
     """Set when a claim found the budget used up by others; then the books are looked at again."""
-    at_work: dict[tuple[str, int], tuple[Attempt, float]] = field(default_factory=dict)
+    at_work: dict[tuple[str, int], tuple["Journal", float]] = field(default_factory=dict)
     """By candidate and number, what remote providers have, and since when by the monotonic clock."""
     hedges: dict[tuple[str, int], int] = field(default_factory=dict)
     """By candidate and number of an attempt that is to come: the late one that it is begun beside."""
@@ -161,6 +163,8 @@ class Making:
         try:
             while True:
                 free = max(0, makers - len(running)) * self._is_open()
+                room = self._room(len(running))
+                free = free if room is None else min(free, room)
                 running |= {
                     self._makers.submit(self._make_batch, self._claimed(batch))
                     for batch in itertools.islice(batches, free)
@@ -168,7 +172,7 @@ class Making:
                 if not running and not finishing:
                     return
                 pending: set[Future[Any]] = {*running, *finishing}
-                done, _ = wait(pending, timeout=REPORT_SECONDS, return_when=FIRST_COMPLETED)
+                done, _ = wait(pending, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
                 for turn in done & running:
                     running.discard(turn)
                     finishing |= set(turn.result())
@@ -189,6 +193,23 @@ class Making:
         if self._traffic is not None:
             return self._traffic.health().may_be_asked
         return self._unavailable_in_a_row < UNAVAILABLE_IN_A_ROW
+
+    def _room(self, running: int) -> int | None:
+        """How many more jobs may wait at the provider, by the profile; none: as many as there are makers.
+
+        Args:
+            running: makers that have something to do; what they have not sent yet will wait there, too.
+        """
+        endpoint = self._lane.profile.endpoint
+        most = None if endpoint is None else endpoint.limits.most_queued
+        if most is None:
+            return None
+        with self._place.accounts:
+            own = [
+                each.now for each, _ in self._place.at_work.values() if each.now.profile == self._lane.name
+            ]
+        begun = sum(each.state in ("running", "fetching") for each in own)
+        return max(0, most - (running - begun))
 
     def _claimed(self, batch: Sequence[Missing]) -> list[tuple[Wanted, Future[Attempt | None]]]:
         """Start to claim a batch: one exclusive file for each attempt as ever, written side by side."""
@@ -277,7 +298,7 @@ class Making:
         )
         key = (attempt.candidate_id, attempt.attempt)
         with place.accounts:
-            place.at_work[key] = attempt, began
+            place.at_work[key] = journal, began
         result: Result
         try:
             result = lane.provider.carry(errand, self._traffic)

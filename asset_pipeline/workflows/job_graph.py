@@ -67,7 +67,7 @@ def graph_for(workflow: Workflow, job: Job, sent: Mapping[str, str]) -> JobGraph
         raise UnsupportedRequest("fields: the manifest of a workflow names its inputs, the profile does not")
     vocabulary = what_it_says(workflow)
     said = say(job, {name: name for name in vocabulary.fields})
-    values, dropped = dict(said.payload), list(said.dropped)
+    values, dropped = dict(said.payload), [each for each in said.dropped if each != "workflow"]
     places = job.parameters.references
     if wrong := [role for role, name in places.items() if vocabulary.references.get(role) != name]:
         takes = ", ".join(f"{role}: {name}" for role, name in vocabulary.references.items()) or "none"

@@ -272,7 +272,7 @@ class _Carrier:
     def _followed(self, standing: Standing) -> Standing:
         """Ask until it is over; cancel what takes too long to start or to run."""
         polling, timeouts = self._errand.endpoint.polling, self._errand.endpoint.timeouts
-        pause, said, times = polling.first, standing.state, 0
+        pause, said, times, since = polling.first, standing.state, 0, time.time()
         doubts = {"lost": polling.rechecks, "failed": _FAILED_BEFORE_BELIEVED}
         while not standing.is_over:
             if standing.state == "running" and self._times.running is None:
@@ -288,8 +288,12 @@ class _Carrier:
                 if self._silence(timeouts.start + timeouts.run):
                     raise
                 continue
-            said, times = asked.state, times + 1 if asked.state == said else 1
-            if times >= doubts.get(said, 1):
+            if asked.state != said:
+                said, times, since = asked.state, 0, time.time()
+            times += 1
+            # Where only a webhook brings the result, it may be on its way.
+            is_told_later = said == "lost" and self._call.token and time.time() - since < timeouts.reconcile
+            if times >= doubts.get(said, 1) and not is_told_later:
                 standing = asked
         self._times.over = time.time()
         return standing
@@ -395,7 +399,9 @@ class _Carrier:
         while True:
             try:
                 return self._wire.fetch(output.url)
-            except ProviderUnavailable:
+            except ProviderUnavailable as error:
+                if time.time() > deadline and self._ticket is None:  # nobody can ask for it again
+                    raise OutputUnreachable(str(error)) from error
                 if time.time() > deadline:
                     raise
             self._wait(pause)

@@ -97,6 +97,8 @@ def say(job: Job, names: Mapping[str, str], sent: Mapping[str, str] | None = Non
     if "aspect_ratio" in dropped:
         dropped.remove("aspect_ratio")
         dropped.append("width")
+    if own.workflow is not None:
+        dropped.append("workflow")
     if sent is not None:
         dropped += place_photographs(job, sent, payload)
     return Said(payload, (*dict.fromkeys(dropped), *job.extra), size)
