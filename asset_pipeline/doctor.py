@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asset_pipeline.campaign.brief import campaign_ids, load_campaign
+from asset_pipeline.candidates.jobs.remote import Remote
 from asset_pipeline.candidates.profile import load_profile, objections
 from asset_pipeline.candidates.request import Profile, Provider
 from asset_pipeline.checkpoints.resolver import Checkpoints
@@ -252,11 +253,13 @@ def _way(
 
 
 def _refusal(profile: Profile, provider: Provider) -> str:
-    """What the provider has against the profile's parameters."""
+    """What the provider has against the profile's parameters, or why it cannot be asked from here."""
     try:
         provider.version_of(profile.parameters)
     except PipelineError as error:
         return str(error)
+    if isinstance(provider, Remote) and profile.endpoint is not None:
+        return provider.unready(profile.endpoint) or ""
     return ""
 
 
