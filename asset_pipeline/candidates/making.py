@@ -19,7 +19,7 @@ from typing import Any
 from asset_pipeline.candidates.books import Books
 from asset_pipeline.candidates.glance import glance
 from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, Attempt, OpenState, event_name
-from asset_pipeline.candidates.jobs.carry import STILL_OPEN, Carried, Errand
+from asset_pipeline.candidates.jobs.errand import STILL_OPEN, Carried, Errand
 from asset_pipeline.candidates.jobs.remote import Envelope, Hearing, Remote
 from asset_pipeline.candidates.jobs.traffic import Traffic
 from asset_pipeline.candidates.order import Lane, Order

@@ -8,95 +8,54 @@ submission.
 
 import base64
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from asset_pipeline.candidates.endpoint import Endpoint
 from asset_pipeline.candidates.jobs.adapter import Adapter, TellsProgress
-from asset_pipeline.candidates.jobs.attempt import Attempt, Call, OpenState
+from asset_pipeline.candidates.jobs.costing import (
+    Basis,
+    Cost,
+    cost_of_failure,
+    cost_of_pictures,
+    with_pictures,
+)
+from asset_pipeline.candidates.jobs.errand import STILL_OPEN, Carried, End, Errand
 from asset_pipeline.candidates.jobs.job import (
     Code,
     Failure,
     ImageResult,
     Job,
     Output,
-    Picture,
     Standing,
     Ticket,
 )
-from asset_pipeline.candidates.jobs.mapping import AskedSize, asked_size, refused_drops
+from asset_pipeline.candidates.jobs.mapping import asked_size, refused_drops
+from asset_pipeline.candidates.jobs.outputs import Arrivals, Arrived
 from asset_pipeline.candidates.jobs.traffic import Interrupted, Traffic
-from asset_pipeline.candidates.jobs.verify import Verified, verify
+from asset_pipeline.candidates.jobs.verify import Verified
 from asset_pipeline.candidates.jobs.wire import Wire
-from asset_pipeline.candidates.price import Price, Usage, billed_usd
-from asset_pipeline.candidates.request import OpenReference, Rendered
+from asset_pipeline.candidates.price import Usage
+from asset_pipeline.candidates.request import Rendered
 from asset_pipeline.errors import (
-    OutputUnreachable,
     ProviderRefused,
     ProviderUnavailable,
     SubmissionUnknown,
     UnreadablePicture,
     UnsupportedRequest,
 )
-from asset_pipeline.fingerprint import fingerprint, sha256_of
+from asset_pipeline.fingerprint import fingerprint
 from asset_pipeline.pictures.decode import decode
 from asset_pipeline.pictures.fitting import fitted
 
 GLANCE_SECONDS: Final = 0.2
 """How often someone who waits looks whether the run ends or a webhook came."""
-_FETCHED_AGAIN: Final = 2
-"""How often an output that is no picture is fetched again: it costs nothing, and another picture does."""
 _FAILED_BEFORE_BELIEVED: Final = 2
 """How often in a row a job is to have failed: what stands between may have said so, and asking is free."""
 _CANCEL_SECONDS: Final = 60.0
 """How long a cancelled job is asked for until it has ended; then its end is taken as said."""
-
-End = Literal["succeeded", "refused", "failed", "canceled", "expired", "lost", "unreconciled", "superseded"]
-Basis = Literal["reported", "computed", "estimated", "none"]
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A webhook for this attempt: a hint that it has moved."""
-
-    job_id: str | None
-    body: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Errand:
-    """An attempt that was claimed or taken over, and all that carrying it out takes."""
-
-    attempt: Attempt
-    call: Call
-    endpoint: Endpoint
-    price: Price
-    open_reference: OpenReference
-    record: Callable[[OpenState, Mapping[str, Any]], None]
-    """Records that the attempt came to a state, with what is known of it since then."""
-    hear: Callable[[], Sequence[Heard]]
-    """What webhooks said of this attempt so far."""
-    stopped: Callable[[], bool]
-    """Whether the run ends."""
-    is_superseded: Callable[[], bool] = lambda: False
-    """Whether another attempt has brought the picture in the meantime."""
-
-
-@dataclass(frozen=True)
-class Carried:
-    """What an errand came to; without an end the attempt stays open, and a later run goes on with it."""
-
-    state: End | None
-    result: ImageResult | None = None
-    rendered: Rendered | None = None
-    reason: str | None = None
-    cost_usd: float = 0.0
-
-
-STILL_OPEN = Carried(None)
 
 
 @dataclass
@@ -159,7 +118,10 @@ class _Carrier:
         if self._ticket is not None:
             standing = self._cancelled("canceled")
         made = standing is not None and standing.failure is None
-        cost, basis = self._cost(standing.usage) if standing and made else self._cost_of_failure(standing)
+        cost, basis = self._cost_of_failure(standing)
+        if standing is not None and made:
+            usage = with_pictures(standing.usage, len(standing.outputs), ())
+            cost, basis = cost_of_pictures(self._errand.price, usage, self._call.expected_usd)
         reason = "another attempt was faster"
         return self._ended("superseded", "canceled", reason, standing, cost_usd=cost, basis=basis)
 
@@ -351,79 +313,20 @@ class _Carrier:
         if standing.failure is not None or standing.state not in ("succeeded", "partial"):
             return self._failed(standing)
         self._errand.record("fetching", {"call": self._call, "ticket": self._ticket})
-        size = asked_size(self._job)
-        pictures, verified, complaints = [], None, []
-        flagged = [output for output in standing.outputs if output.is_flagged]
-        for index, output in enumerate(standing.outputs):
-            if output.is_flagged:
-                continue
-            try:
-                data, found = self._looked_at(output, standing, size)
-            except OutputUnreachable as error:
-                complaints.append((error.code, str(error)))
-                continue
-            if isinstance(found, str):
-                complaints.append(("output_invalid", found))
-                continue
-            pictures.append(_picture(index, output, data, found))
-            verified = verified or (found, output)
-        if verified is not None:
-            return self._succeeded(standing, verified, tuple(pictures), complaints)
-        if flagged and not complaints:
+        arrivals = Arrivals(self._wire, self._errand.endpoint, self._adapter.abilities, self._wait)
+        known = replace(standing, ticket=self._ticket)
+        arrived = arrivals.look_at(known, asked_size(self._job), self._times.over or time.time())
+        if arrived.best is not None:
+            return self._succeeded(standing, arrived, *arrived.best)
+        if arrived.is_filtered and not arrived.complaints:
             reason = "the provider's filter kept the picture back"
             return self._ended("refused", "content_filtered", reason, standing)
-        code, reason = complaints[0] if complaints else ("output_invalid", "it succeeded without any output")
+        nothing = ("output_invalid", "it succeeded without any output")
+        code, reason = arrived.complaints[0] if arrived.complaints else nothing
         state: End = "expired" if code == "output_expired" else "failed"
         return self._ended(state, code, reason, standing)
 
-    def _looked_at(self, output: Output, standing: Standing, size: AskedSize) -> tuple[bytes, Verified | str]:
-        """The bytes of an output, and what they are; what is no picture may be a page in its place."""
-        data = self._fetched(output, standing)
-        found = verify(data, size)
-        for _ in range(0 if output.url is None else _FETCHED_AGAIN):
-            if not isinstance(found, str):
-                break
-            self._wait(self._errand.endpoint.polling.first)
-            data = self._fetched(output, standing)
-            found = verify(data, size)
-        return data, found
-
-    def _fetched(self, output: Output, standing: Standing) -> bytes:
-        """The bytes of an output; tried again until the provider forgets it, half of that time at most."""
-        if output.data is not None:
-            return output.data
-        if output.url is None:
-            raise OutputUnreachable("an output has neither bytes nor a place")
-        deadline = self._fetch_by(standing)
-        pause = self._errand.endpoint.polling.first
-        while True:
-            try:
-                return self._wire.fetch(output.url)
-            except ProviderUnavailable as error:
-                if time.time() > deadline and self._ticket is None:  # nobody can ask for it again
-                    raise OutputUnreachable(str(error)) from error
-                if time.time() > deadline:
-                    raise
-            self._wait(pause)
-            pause = min(2 * pause, self._errand.endpoint.polling.longest)
-
-    def _fetch_by(self, standing: Standing) -> float:
-        """Until when outputs are to be here, in seconds since 1970: half of the shortest retention."""
-        known = (self._errand.endpoint.retention_seconds, self._adapter.abilities.retention_seconds)
-        over = self._times.over or time.time()
-        ends = [over + seconds for seconds in known if seconds is not None]
-        if standing.expires_at is not None:
-            ends.append(standing.expires_at.timestamp())
-        return over + (min(ends, default=over + timedelta(hours=1).total_seconds()) - over) / 2
-
-    def _succeeded(
-        self,
-        standing: Standing,
-        verified: tuple[Verified, Output],
-        pictures: tuple[Picture, ...],
-        complaints: Sequence[tuple[str, str]],
-    ) -> Carried:
-        found, output = verified
+    def _succeeded(self, standing: Standing, arrived: Arrived, found: Verified, output: Output) -> Carried:
         frame = (self._job.request.width, self._job.request.height)
         height, width = found.pixels.shape[:2]
         details: dict[str, Any] = {"drawn": [width, height]}
@@ -436,12 +339,12 @@ class _Carrier:
         if standing.model_version:
             details["model_version"] = standing.model_version
         details |= self._details | dict(standing.details)
-        usage = _with_pictures(standing.usage, len(standing.outputs), pictures)
-        cost, basis = self._cost(usage)
-        state: Literal["succeeded", "partial"] = "partial" if complaints else "succeeded"
-        message = "; ".join(words for _, words in complaints) or None
+        usage = with_pictures(standing.usage, len(standing.outputs), arrived.pictures)
+        cost, basis = cost_of_pictures(self._errand.price, usage, self._call.expected_usd)
+        state: Literal["succeeded", "partial"] = "partial" if arrived.complaints else "succeeded"
+        message = "; ".join(words for _, words in arrived.complaints) or None
         result = self._result(state, standing, cost, basis).model_copy(
-            update={"pictures": pictures, "message": message, "usage": usage}
+            update={"pictures": arrived.pictures, "message": message, "usage": usage}
         )
         rendered = Rendered(fitted(found.pixels, frame), details=details)
         return Carried("succeeded", result, rendered, cost_usd=cost)
@@ -490,36 +393,9 @@ class _Carrier:
         )
         return Carried(state, result, None, message, cost_usd)
 
-    def _cost(self, usage: Usage) -> tuple[float, Basis]:
-        """What an attempt cost that brought a picture."""
-        billed = billed_usd(self._errand.price, usage)
-        if billed is None:
-            return self._call.expected_usd, "estimated"
-        return billed, "computed" if usage.reported_usd is None else "reported"
-
-    def _cost_of_failure(self, standing: Standing | None) -> tuple[float, Basis]:
-        """What an attempt cost that brought no picture: what was delivered, used, or said to be billed.
-
-        Where a provider says nothing, these count as billed: what a filter kept back, what was stopped while
-        it ran, and what was accepted and then forgotten.
-        """
-        if standing is None:
-            return 0.0, "none"
-        if standing.usage.reported_usd is not None:
-            return standing.usage.reported_usd, "reported"
-        failure, outputs = standing.failure, len(standing.outputs)
-        code = "output_invalid" if failure is None else failure.code
-        if code == "lost":
-            return self._call.expected_usd, "estimated"
-        has_begun = self._times.running is not None or standing.usage.seconds is not None
-        is_billed = None if failure is None else failure.is_billed
-        if is_billed is None:
-            is_billed = code in _BILLED or (has_begun and code in _BILLED_IF_BEGUN)
-        if is_billed:
-            outputs = max(1, outputs)
-        elif failure is not None and (failure.is_billed is False or not has_begun):
-            return 0.0, "none"
-        return self._cost(_with_pictures(standing.usage, outputs, ()))
+    def _cost_of_failure(self, standing: Standing | None) -> Cost:
+        was_running = self._times.running is not None
+        return cost_of_failure(self._errand.price, standing, self._call.expected_usd, was_running=was_running)
 
     def _result(
         self,
@@ -575,9 +451,6 @@ class _Carrier:
             raise Interrupted
 
 
-_BILLED: Final = frozenset({"output_invalid", "output_expired", "content_filtered"})
-"""Codes of what was made, though it cannot be used."""
-_BILLED_IF_BEGUN: Final = frozenset({"timeout_run", "timeout_start", "canceled"})
 _LATE: Final[Mapping[Code, str]] = {
     "canceled": "another attempt was faster",
     "timeout_start": "it did not start in the time that the profile gives it, and was cancelled",
@@ -597,27 +470,3 @@ def require_sayable(job: Job, dropped: Sequence[str]) -> None:
             f"the provider has no word for {', '.join(refused)}; give it one in the profile's fields or "
             "references, or let its may_drop leave it unsaid"
         )
-
-
-def _picture(index: int, output: Output, data: bytes, found: Verified) -> Picture:
-    height, width = found.pixels.shape[:2]
-    return Picture(
-        index=index,
-        sha256=sha256_of(data),
-        media_type=found.media_type,
-        width=width,
-        height=height,
-        size_bytes=len(data),
-        seed=output.seed,
-        source="inline" if output.url is None else "url",
-    )
-
-
-def _with_pictures(usage: Usage, outputs: int, pictures: Sequence[Picture]) -> Usage:
-    """What the provider reports, with the pictures counted where it does not."""
-    megapixels = sum(each.width * each.height for each in pictures) / 1_000_000
-    return replace(
-        usage,
-        images=outputs if usage.images is None else usage.images,
-        megapixels=megapixels if usage.megapixels is None and pictures else usage.megapixels,
-    )

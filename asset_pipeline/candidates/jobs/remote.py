@@ -14,8 +14,9 @@ from asset_pipeline.campaign.brief import Sensitivity
 from asset_pipeline.candidates.endpoint import Endpoint, Priority
 from asset_pipeline.candidates.jobs.adapter import Adapter
 from asset_pipeline.candidates.jobs.attempt import Call
-from asset_pipeline.candidates.jobs.carry import STILL_OPEN, Carried, Errand, Heard, carry, require_sayable
+from asset_pipeline.candidates.jobs.carry import carry, require_sayable
 from asset_pipeline.candidates.jobs.delivery import DELIVERIES, body_of, day_of, new_token
+from asset_pipeline.candidates.jobs.errand import STILL_OPEN, Carried, Errand, Heard
 from asset_pipeline.candidates.jobs.job import Job, RemoteParameters
 from asset_pipeline.candidates.jobs.traffic import Traffic
 from asset_pipeline.candidates.jobs.wire import Wire
