@@ -114,7 +114,9 @@ def test_an_accepted_job_is_gone_on_with(found: Scene, state: str) -> None:
     run(store, found.work)
     assert came_to(store) == [(1, "succeeded", 0.01)]
     assert found.paid() == (1, 0.01)
-    assert store.images.get(every_attempt(store)[0].image_sha256 or "")
+    (attempt,) = every_attempt(store)
+    assert store.images.get(attempt.image_sha256 or "")
+    assert (attempt.handover, attempt.worker.run_id) == (1, "run-1")
 
 
 def test_an_attempt_that_has_ended_is_left_alone(found: Scene) -> None:

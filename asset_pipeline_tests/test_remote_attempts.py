@@ -1,6 +1,9 @@
 """An attempt at a remote provider: paid once, whatever happens on the way, and in the books to the cent."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -195,6 +198,28 @@ def test_what_is_late_is_asked_of_another_as_well_and_the_faster_one_wins(
 
 
 @pytest.mark.usefixtures("impatient")
+def test_a_picture_that_comes_after_another_was_faster_is_paid_for_and_not_used(
+    store: Store, vendor: Vendor
+) -> None:
+    class Slow(together.TogetherVendor):
+        def answer(self, request: Request) -> Reply:
+            answer = super().answer(request)
+            time.sleep(1.5)
+            return answer
+
+    with serving(Slow()) as slow:
+        lanes = [
+            lane(together.case(), slow, name="slow", usd=0.01),
+            lane(replicate.case(), vendor, name="fast", usd=0.02),
+        ]
+        run(store, order(lanes, 1, priority="interactive"))
+    first, second = every_attempt(store)
+    assert (first.state, first.cost_usd) == ("superseded", 0.01)
+    assert (second.state, second.profile) == ("succeeded", "fast")
+    assert attempts(store)[first.candidate_id] == second
+
+
+@pytest.mark.usefixtures("impatient")
 def test_nobody_else_is_asked_where_nobody_waits(store: Store, vendor: Vendor) -> None:
     vendor.always = Behaviour(queue_seconds=1)
     with serving(replicate.case().vendor()) as quick:
@@ -256,6 +281,21 @@ def test_the_budget_is_a_hard_stop_for_all_lanes_together(store: Store, vendor: 
             run(store, order(lanes, 9, budget_usd=0.05))
         assert len(vendor.jobs) + len(other.jobs) == 5
     assert spent(store) == pytest.approx(0.05)
+
+
+def test_two_runs_at_once_do_not_spend_the_same_dollar(store: Store, vendor: Vendor) -> None:
+    vendor.always = Behaviour(queue_seconds=0.5)
+    everything = order(lane(replicate.case(), vendor), 8, budget_usd=0.04)
+    halves = [replace(everything, wanted=everything.wanted[half::2]) for half in (0, 1)]
+
+    def spend(half: int) -> None:
+        with pytest.raises(BudgetExceeded):
+            run(store, halves[half], f"run-{half}")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(spend, (0, 1)))
+    assert len(vendor.jobs) <= 4
+    assert spent(store) <= 0.04
 
 
 def test_a_days_budget_is_one_too(store: Store, vendor: Vendor) -> None:
