@@ -22,11 +22,11 @@ from asset_pipeline.errors import (
     UnsupportedRequest,
 )
 from asset_pipeline.fingerprint import sha256_of
-from asset_pipeline.providers.replicate import Replicate
+from asset_pipeline.providers.replicate import MOST_PAGES, Replicate
 from asset_pipeline.web import standard_webhooks
 from asset_pipeline_tests.vendors.case import job_for
 from asset_pipeline_tests.vendors.listener import listening
-from asset_pipeline_tests.vendors.replicate import VERSION, PretendedReplicate, case
+from asset_pipeline_tests.vendors.replicate import PAGE, VERSION, PretendedReplicate, case
 from asset_pipeline_tests.vendors.scripted import Scripted
 from asset_pipeline_tests.vendors.server import Behaviour, Reply, picture, serving
 
@@ -384,6 +384,13 @@ def test_replicates_clock_counts_and_not_ours() -> None:
             found = ADAPTER.find(wire, job_for(PARAMETERS), now)
         assert found is not None
         assert found.state == state
+
+
+def test_where_too_much_is_listed_nobody_can_tell(vendor: PretendedReplicate, wire: Wire) -> None:
+    job, since = job_for(PARAMETERS), datetime.now(UTC)
+    submitted(wire, job_for(PARAMETERS, seed=8))
+    vendor.jobs *= MOST_PAGES * PAGE + 1
+    assert ADAPTER.find(wire, job, since) is None
 
 
 def test_what_was_removed_may_have_been_it(vendor: PretendedReplicate, wire: Wire) -> None:

@@ -41,7 +41,7 @@ KEPT = timedelta(hours=1)
 SHORTEST_DEADLINE = 5
 """Seconds: what ``Cancel-After`` takes at least."""
 MOST_PAGES = 50
-"""Of predictions, when one is looked for."""
+"""Of predictions, when one is looked for; beyond them nobody can tell."""
 _NAMES = {
     "prompt": "prompt",
     "width": "width",
@@ -141,7 +141,7 @@ class Replicate:
         an earlier moment, by Replicate's clock, which the ``Date`` of its answer tells.
         """
         found, start, is_removed = None, None, False
-        for date, entries in _pages(wire):
+        for number, (date, entries) in enumerate(_pages(wire), 1):
             start = start or _on_its_clock(since, date)
             young = [each for each in entries if (moment(each.get("created_at")) or start) >= start]
             alike = [each for each in young if _is_of_model(each, job)]
@@ -149,6 +149,8 @@ class Replicate:
             is_removed = is_removed or any(each.get("data_removed") is True for each in alike)
             if found is not None or len(young) < len(entries):
                 break
+            if number == MOST_PAGES:
+                return None
         if found is not None:
             return self.look(wire, job, Ticket(job_id=str(found.get("id"))))
         if is_removed:
@@ -294,9 +296,7 @@ def _drawn_by(prediction: Mapping[str, Any]) -> str | None:
 def _pages(wire: Wire) -> Iterator[tuple[str | None, list[dict[str, Any]]]]:
     """The account's predictions, the newest first, page by page; with the moment at which it was told."""
     place: str | None = "predictions"
-    for _ in range(MOST_PAGES):
-        if place is None:
-            return
+    while place is not None:
         answer = wire.ask(place)
         if answer.status != HTTPStatus.OK:
             raise ProviderUnavailable(f"Replicate answered {answer.status} when asked for its predictions")
@@ -304,7 +304,6 @@ def _pages(wire: Wire) -> Iterator[tuple[str | None, list[dict[str, Any]]]]:
         listed = body.get("results")
         yield answer.headers.get("date"), [each for each in listed or () if isinstance(each, dict)]
         place = words(body.get("next"))
-    raise ProviderUnavailable(f"Replicate lists more than {MOST_PAGES} pages of predictions")
 
 
 def _on_its_clock(since: datetime, date: str | None) -> datetime:
