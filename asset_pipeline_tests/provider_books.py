@@ -284,7 +284,8 @@ def _why(line: Line, fleet: Mapping[str, Watched]) -> str:
     outcomes = {job.behaviour.outcome for job in line.jobs}
     if outcomes != {"succeeds"}:
         return f"the vendor's picture {' and '.join(sorted(outcomes))}"
-    return f"its answer was lost, and it is {fleet[line.attempt.profile].member.finding}"
+    finding = fleet[line.attempt.profile].member.finding
+    return f"its answer was lost ({'nobody can find it' if finding == 'never' else finding})"
 
 
 def _told(counts: Counter[str]) -> str:
