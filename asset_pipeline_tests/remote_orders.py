@@ -17,6 +17,7 @@ from asset_pipeline.store.store import Store
 from asset_pipeline.store.worker import working
 from asset_pipeline_tests.vendors.case import Case
 from asset_pipeline_tests.vendors.server import Vendor
+from asset_pipeline_tests.written_prompts import written_prompt
 
 SPRING = "spring"
 QUICK = {
@@ -26,22 +27,8 @@ QUICK = {
 
 
 def prompt(number: int, **parameters: Any) -> Prompt:
-    return Prompt(
-        prompt_id=f"p{number}",
-        sku=f"SKU-{number}",
-        product_fact_sha256="f",
-        asset_type="tile",
-        locale="en-GB",
-        words_locale="en-GB",
-        variation={},
-        text=f"picture {number}",
-        negative_text="",
-        width=128,
-        height=64,
-        parameters=parameters,
-        references=(),
-        template_sha256="t",
-    )
+    """A small one that is wider than high."""
+    return written_prompt(number, size=(128, 64), **parameters)
 
 
 def lane(
@@ -85,7 +72,7 @@ def order(
     asked = [prompt(number) for number in range(prompts)] if isinstance(prompts, int) else prompts
     campaign = Campaign.model_validate({"title": "Spring", "asset_types": ["tile"], "locales": ["en-GB"]})
     wanted = want_candidates(asked, campaign, first.profile, first.provider.version_of)
-    given = {"sensitivity": "public", "alternatives": tuple(others), "budget_usd": budget_usd}
+    given: dict[str, Any] = {"sensitivity": "public", "alternatives": tuple(others), "budget_usd": budget_usd}
     return Order(SPRING, wanted, first.name, first.profile, first.provider, **(given | more))
 
 

@@ -43,6 +43,7 @@ from asset_pipeline.prompts.records import Written
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.worker import HEARTBEATS, Heartbeat, Worker, is_alive, working
 from asset_pipeline_tests.drawing import Drawing
+from asset_pipeline_tests.written_prompts import written_prompt
 
 CAMPAIGN = "spring"
 FREE = Profile(provider="drawing", title="Drawing", concurrency=2)
@@ -50,22 +51,7 @@ DEAD = Worker(worker_id="wdead", host="elsewhere", pid=1, started=0.0, run_id="r
 
 
 def prompt(number: int, *, width: int = 64) -> Prompt:
-    return Prompt(
-        prompt_id=f"p{number}",
-        sku=f"SKU-{number}",
-        product_fact_sha256="f",
-        asset_type="tile",
-        locale="en-GB",
-        words_locale="en-GB",
-        variation={},
-        text=f"picture {number}",
-        negative_text="",
-        width=width,
-        height=64,
-        parameters={},
-        references=(),
-        template_sha256="t",
-    )
+    return written_prompt(number, size=(width, 64))
 
 
 def campaign(**fields: object) -> Campaign:

@@ -17,9 +17,9 @@ from asset_pipeline.candidates.profile import load_profile, load_profiles
 from asset_pipeline.candidates.wanted import want_candidates
 from asset_pipeline.checkpoints.resolver import Checkpoints
 from asset_pipeline.definitions import providers
-from asset_pipeline.prompts.prompt import Prompt
 from asset_pipeline.store.store import Store
 from asset_pipeline_tests.remote_orders import SPRING, attempts, run, spent
+from asset_pipeline_tests.written_prompts import written_prompt
 
 DATA = Path(__file__).parent.parent / "data"
 MOST_USD = 0.70
@@ -40,22 +40,8 @@ def test_a_profile_makes_one_picture_and_its_books_say_what_it_cost(name: str, t
     if unready := provider.unready(endpoint):
         pytest.skip(unready)
     assert cost <= MOST_USD
-    asked = Prompt(
-        prompt_id="p1",
-        sku="MUG",
-        product_fact_sha256="f",
-        asset_type="tile",
-        locale="en-GB",
-        words_locale="en-GB",
-        variation={},
-        text="a blue mug on a wooden table, soft morning light",
-        negative_text="",
-        width=1024,
-        height=1024,
-        parameters={},
-        references=(),
-        template_sha256="t",
-    )
+    words = "a blue mug on a wooden table, soft morning light"
+    asked = written_prompt(1, words, size=(1024, 1024))
     campaign = Campaign.model_validate({"title": "Live", "asset_types": ["tile"], "locales": ["en-GB"]})
     wanted = want_candidates([asked], campaign, profile, provider.version_of)
     store = Store(str(tmp_path / "store"))

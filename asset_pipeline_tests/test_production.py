@@ -38,6 +38,7 @@ from asset_pipeline.store.store import Store
 from asset_pipeline.store.worker import working
 from asset_pipeline_tests.drawing import Drawing, drawn
 from asset_pipeline_tests.small_project import CAMPAIGN, draw_box, write_project
+from asset_pipeline_tests.written_prompts import written_prompt
 
 SPRING = "spring"
 FREE = Profile(provider="drawing", title="Drawing")
@@ -45,22 +46,7 @@ PRICED = Profile(provider="drawing", title="Drawing", price=PerImage(unit="image
 
 
 def prompt(number: int, text: str | None = None, *, side: int = 64, **parameters: Any) -> Prompt:
-    return Prompt(
-        prompt_id=f"p{number}",
-        sku=f"SKU-{number}",
-        product_fact_sha256="f",
-        asset_type="tile",
-        locale="en-GB",
-        words_locale="en-GB",
-        variation={},
-        text=text or f"picture {number}",
-        negative_text="",
-        width=side,
-        height=side,
-        parameters=parameters,
-        references=(),
-        template_sha256="t",
-    )
+    return written_prompt(number, text, size=(side, side), **parameters)
 
 
 def order(provider: Drawing, prompts: Sequence[Prompt] | int = 4, profile: Profile = FREE) -> Order:
