@@ -13,10 +13,10 @@ from click.testing import CliRunner, Result
 from asset_pipeline.audit.audit import audit
 from asset_pipeline.audit.story import Story
 from asset_pipeline.campaign.partitions import campaigns
-from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, event_name
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.checks import every_image_is_kept
 from asset_pipeline.candidates.expired import EXPIRIES, expired_words, load_expiries
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, event_name
 from asset_pipeline.candidates.production import produce
 from asset_pipeline.candidates.records import (
     Workshop,
