@@ -10,7 +10,15 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, FINAL, Attempt, histories, newest_of, standings
+from asset_pipeline.candidates.jobs.attempt import (
+    ATTEMPTS,
+    OPEN,
+    Attempt,
+    histories,
+    newest_of,
+    standings,
+    what_next,
+)
 from asset_pipeline.candidates.price import total_usd
 from asset_pipeline.errors import PipelineError
 from asset_pipeline.fingerprint import sha256_of
@@ -82,8 +90,7 @@ class Books:
         """Wanted candidates that have neither a picture nor a reason that waits for a person."""
         by_candidate = histories(line.attempt for line in self.lines)
         ends = {name: newest_of(history) for name, history in by_candidate.items()}
-        settled = (*FINAL, "unreconciled")
-        return [name for name in self.wanted if (end := ends.get(name)) is None or end.state not in settled]
+        return [name for name in self.wanted if not _has_ended(ends.get(name))]
 
     @property
     def doubled_attempts(self) -> list[Line]:
@@ -314,3 +321,10 @@ def broken_promises(books: Books, fleet: Mapping[str, Watched]) -> dict[str, int
         "attempts whose amounts differ unexplained": len(books.unexplained),
         "thousandths of a dollar that differ and are not named": round(1000 * abs(everything - named)),
     }
+
+
+def _has_ended(last: Attempt | None) -> bool:
+    """Whether a candidate has a picture, a refusal, or waits for a person."""
+    if last is None or last.state in OPEN:
+        return False
+    return what_next(last, owner_is_alive=False, this_run="", afresh=False).action in ("reuse", "hold")

@@ -99,6 +99,18 @@ def test_where_the_profile_says_so_it_counts_as_paid_and_is_made_again(
     assert spent(store) == pytest.approx(2 * forgetful.price_usd)
 
 
+def test_after_three_attempts_that_were_paid_for_nothing_a_person_is_asked(
+    store: Store, forgetful: Vendor
+) -> None:
+    forgetful.faults = ["drop after"] * 9
+    work = order(lane(together.case(), forgetful, endpoint={"lost": "remake"}), 1)
+    for number in range(1, 4):
+        run(store, work, f"run-{number}")
+    assert run(store, work, "run-4").held == 1
+    assert [attempt.state for attempt in every_attempt(store)] == ["lost"] * 3
+    assert len(forgetful.jobs) == 3
+
+
 def test_a_busy_provider_is_asked_again_because_it_accepted_nothing(store: Store, vendor: Vendor) -> None:
     vendor.faults = ["429", "503", "429"]
     progress = run(store, order(lane(replicate.case(), vendor), 1))

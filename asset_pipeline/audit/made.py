@@ -27,7 +27,7 @@ _MOMENTS = ("submitting", "settled")
 _ENDS: Mapping[str, Sequence[str]] = {
     "made": ("succeeded",),
     "refused": ("refused",),
-    "failed": ("failed", "canceled", "expired", "unreconciled"),
+    "failed": ("failed", "canceled", "expired", "unreconciled", "lost"),
 }
 """The ends of an attempt that a candidate's state stands for."""
 

@@ -9,7 +9,15 @@ from asset_pipeline.campaign.brief import SENSITIVITIES, Campaign, campaign_path
 from asset_pipeline.candidates.candidate import Candidate
 from asset_pipeline.candidates.clearance import ATTRIBUTE, order_objections, stricter
 from asset_pipeline.candidates.funnel import objections_to, terms_of
-from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, OPEN, Attempt, affordable, newest, spent_usd
+from asset_pipeline.candidates.jobs.attempt import (
+    ATTEMPTS,
+    OPEN,
+    Attempt,
+    affordable,
+    is_to_come,
+    newest,
+    spent_usd,
+)
 from asset_pipeline.candidates.judge import Judge
 from asset_pipeline.candidates.order import Lane, Order
 from asset_pipeline.candidates.profile import load_profile
@@ -125,8 +133,11 @@ def _lane(workshop: Workshop, name: str) -> Lane:
 
 
 def _seconds_left(campaign: Campaign, now: datetime) -> float | None:
-    """Until the end of the campaign's last day, in UTC; none if it has no deadline."""
-    if campaign.deadline is None:
+    """Until the end of the campaign's last day, in UTC; none if it has no deadline.
+
+    None, too, when that is over: then no run starts, and one that is at work finishes what it decided.
+    """
+    if campaign.deadline is None or now.date() > campaign.deadline:
         return None
     return (datetime.combine(campaign.deadline, time.max, UTC) - now).total_seconds()
 
@@ -224,7 +235,7 @@ def settle(
     candidates, open_ends = [], []
     for each in order.wanted:
         attempt = attempts.get(each.candidate_id)
-        if attempt is None or attempt.state in (*OPEN, "lost", "released"):
+        if attempt is None or is_to_come(attempt):
             open_ends.append(each)
             continue
         made, lane = attempt.state == "succeeded", order.lane(attempt.profile)

@@ -181,7 +181,7 @@ def registered(picture: Standard, photograph: Standard, state: str = "upright") 
     )
     row, column = np.unravel_index(int(parts.argmin()), parts.shape)
     worst = float(parts[row, column])
-    fit = float(alike[product].mean())
+    fit = float(alike[product].mean()) if product.any() else 0.0
     at = round(float(column) / SIDE, 2), round(float(row) / SIDE, 2)
     return Registered(layers, alike, fit, min(worst, fit), at)
 

@@ -89,7 +89,9 @@ def is_alive(store: Store, worker: Worker, *, now: datetime | None = None) -> bo
         return False
     if worker.host == _this_host():
         try:
-            return abs(psutil.Process(worker.pid).create_time() - worker.started) < 1.0
+            process = psutil.Process(worker.pid)
+            is_same = abs(process.create_time() - worker.started) < 1.0
+            return is_same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
     last = store.events.get(HEARTBEATS, worker.worker_id, names[-1]) if names else None

@@ -11,14 +11,24 @@ from typing import Literal, get_args
 from asset_pipeline_tests.peers.process import free_port, own_environment, program, running
 
 Fault = Literal[
-    "429", "500", "502", "503", "drop before", "drop after", "delay", "truncate", "trickle", "html", "wrong json"
+    "429",
+    "500",
+    "502",
+    "503",
+    "drop before",
+    "drop after",
+    "delay",
+    "truncate",
+    "trickle",
+    "html",
+    "wrong json",
 ]
 """What may happen to a request.
 
-``429``, ``500``, ``502`` and ``503`` are answered by the wire, and ``drop before`` closes the connection: the server
-sees nothing. All others come after the server has done its work: ``drop after`` closes the connection without
-an answer, ``delay`` holds the answer back, ``truncate`` sends half of its body, ``trickle`` sends it piece by
-piece, ``html`` and ``wrong json`` send another body with the same status.
+``429``, ``500``, ``502`` and ``503`` are answered by the wire, and ``drop before`` closes the connection: the
+server sees nothing. All others come after the server has done its work: ``drop after`` closes the connection
+without an answer, ``delay`` holds the answer back, ``truncate`` sends half of its body, ``trickle`` sends it
+piece by piece, ``html`` and ``wrong json`` send another body with the same status.
 """
 Faults = Sequence[Fault | None] | Mapping[Fault, float]
 """The faults of the first requests in their order, or a probability for each fault."""

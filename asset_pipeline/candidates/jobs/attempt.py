@@ -45,6 +45,10 @@ MOST_ATTEMPTS = 8
 """After so many that failed, a candidate is left alone until a person releases it."""
 
 
+MOST_PAID_FOR_NOTHING = 3
+"""The same where a remote provider was paid for the last attempt, as far as anyone knows, and it is lost."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -204,9 +208,18 @@ def _next_of_settled(last: Attempt) -> Next:
         return Next("reuse", last.attempt, last, f"it {last.state} in run {last.run_id}")
     if last.state == "unreconciled":
         return Next("hold", last.attempt, last, f"it may have been paid for: {last.reason}")
-    if last.state in ("failed", "canceled", "expired") and last.attempt >= MOST_ATTEMPTS:
+    is_paid_for_nothing = last.state == "lost" and last.call is not None and last.cost_usd > 0
+    is_failure = is_paid_for_nothing or last.state in ("failed", "canceled", "expired")
+    if is_failure and last.attempt >= (MOST_PAID_FOR_NOTHING if is_paid_for_nothing else MOST_ATTEMPTS):
         return Next("hold", last.attempt, last, f"{last.attempt} attempts came to nothing: {last.reason}")
     return Next("make", last.attempt + 1, last, f"the last attempt was {last.state}: {last.reason}")
+
+
+def is_to_come(attempt: Attempt) -> bool:
+    """Whether a candidate's newest attempt leaves it without an end: it is open, or another one follows."""
+    if attempt.state in (*OPEN, "released"):
+        return True
+    return attempt.state == "lost" and _next_of_settled(attempt).action == "make"
 
 
 def spent_usd(events: Iterable[Event[Attempt]]) -> float:
