@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, Attempt, standings, takeover_name
+from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, Attempt, event_name, standings, takeover_name
 from asset_pipeline.candidates.jobs.delivery import Message, keep_delivery
+from asset_pipeline.candidates.jobs.job import Ticket
 from asset_pipeline.candidates.jobs.remote import WEBHOOK_URL, Remote
 from asset_pipeline.candidates.order import Order
 from asset_pipeline.store.store import Store
@@ -165,6 +166,22 @@ def test_a_webhook_tells_of_a_job_whose_run_died_before_it_was_answered(heard: S
     run(store, heard.work)
     assert came_to(store) == [(1, "succeeded", 0.01)]
     assert heard.paid() == (1, 0.01)
+
+
+def test_a_webhook_that_names_another_attempts_job_tells_nothing(heard: Scene) -> None:
+    store = heard.died("sent")
+    theirs = _newest(store).model_copy(
+        update={
+            "candidate_id": "cother",
+            "state": "succeeded",
+            "ticket": Ticket(job_id=heard.vendor.jobs[0].job_id),
+        }
+    )
+    _tell(store, heard.vendor.jobs[0].job_id)
+    store.events.append(ATTEMPTS, SPRING, event_name(theirs), theirs)
+    run(store, heard.work)
+    ours = next(each for each in every_attempt(store) if each.candidate_id != "cother")
+    assert ours.state == "unreconciled"
 
 
 def test_without_a_webhook_it_waits_for_a_person(heard: Scene) -> None:

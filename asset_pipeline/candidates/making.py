@@ -19,7 +19,7 @@ from typing import Any
 from asset_pipeline.candidates.books import Books
 from asset_pipeline.candidates.glance import glance
 from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, Attempt, OpenState, event_name
-from asset_pipeline.candidates.jobs.errand import STILL_OPEN, Carried, Errand
+from asset_pipeline.candidates.jobs.errand import STILL_OPEN, Carried, Errand, Heard
 from asset_pipeline.candidates.jobs.remote import Envelope, Hearing, Remote
 from asset_pipeline.candidates.jobs.traffic import Traffic
 from asset_pipeline.candidates.order import Lane, Order
@@ -85,6 +85,18 @@ class Workplace:
     def append(self, attempt: Attempt) -> bool:
         """Record a state that an attempt came to; False if it is recorded already."""
         return self.store.events.append(ATTEMPTS, self.order.campaign_id, event_name(attempt), attempt)
+
+    def heard(self, attempt: Attempt, token: str | None) -> list[Heard]:
+        """What webhooks said of an attempt; what names another attempt's job came to the wrong address."""
+        told = self.hearing.of(token)
+        if not any(each.job_id for each in told):
+            return told
+        others = {
+            other.ticket.job_id
+            for key, other in self.books.standings().items()
+            if other.ticket is not None and key != (attempt.candidate_id, attempt.attempt)
+        }
+        return [each for each in told if each.job_id not in others]
 
     def begin_pass(self) -> None:
         """Look anew at what is missing."""
@@ -292,7 +304,7 @@ class Making:
             price=lane.profile.price,
             open_reference=place.store.images.get,
             record=journal.record,
-            hear=lambda: place.hearing.of(call.token),
+            hear=lambda: place.heard(attempt, call.token),
             stopped=place.stopped.is_set,
             is_superseded=lambda: attempt.race in place.won,
         )

@@ -28,6 +28,7 @@ from asset_pipeline.candidates.jobs.job import (
     Failure,
     ImageResult,
     Job,
+    JobState,
     Output,
     Standing,
     Ticket,
@@ -113,16 +114,19 @@ class _Carrier:
         return self._collected(self._followed(Standing("queued", self._ticket)))
 
     def _superseded(self) -> Carried:
-        """Stop what nobody waits for any more; it costs what the provider charges for it."""
-        standing = None
-        if self._ticket is not None:
-            standing = self._cancelled("canceled")
-        made = standing is not None and standing.failure is None
+        """Stop what nobody waits for any more; it costs what the provider charges for it.
+
+        What was sent and cannot be asked for counts as paid.
+        """
+        reason = "another attempt was faster"
+        if self._ticket is None:
+            cost = self._call.expected_usd if self._call.sent_at is not None else 0.0
+            return self._ended("superseded", "canceled", reason, cost_usd=cost, basis="estimated")
+        standing = self._cancelled("canceled")
         cost, basis = self._cost_of_failure(standing)
-        if standing is not None and made:
+        if standing.failure is None:
             usage = with_pictures(standing.usage, len(standing.outputs), ())
             cost, basis = cost_of_pictures(self._errand.price, usage, self._call.expected_usd)
-        reason = "another attempt was faster"
         return self._ended("superseded", "canceled", reason, standing, cost_usd=cost, basis=basis)
 
     # Submission
@@ -283,7 +287,10 @@ class _Carrier:
         return time.time() - self._times.accepted > longest
 
     def _cancelled(self, code: Code) -> Standing:
-        """Stop a job, and wait until it has ended; one that succeeds in the meantime has succeeded."""
+        """Stop a job, and wait until it has ended; one that succeeds in the meantime has succeeded.
+
+        One of which nobody says that it has ended counts as billed: it may go on.
+        """
         self._is_cancelling = True
         if self._ticket is not None:
             with suppress(ProviderUnavailable):
@@ -304,7 +311,7 @@ class _Carrier:
                     break
                 self._wait(self._errand.endpoint.polling.first)
         self._times.over = time.time()
-        return Standing("failed", self._ticket, failure=Failure(code, _LATE[code]))
+        return Standing("failed", self._ticket, failure=Failure(code, _LATE[code], is_billed=True))
 
     # The end
 
@@ -350,9 +357,8 @@ class _Carrier:
         return Carried("succeeded", result, rendered, cost_usd=cost)
 
     def _failed(self, standing: Standing) -> Carried:
-        failure = standing.failure or Failure(
-            "model_error", f"it ended as {standing.raw_status or standing.state}"
-        )
+        code = _CODES.get(standing.state, "model_error")
+        failure = standing.failure or Failure(code, f"it ended as {standing.raw_status or standing.state}")
         match failure.code:
             case "content_filtered" | "invalid_request" | "unsupported_feature":
                 return self._ended("refused", failure.code, failure.message, standing)
@@ -451,6 +457,12 @@ class _Carrier:
             raise Interrupted
 
 
+_CODES: Final[Mapping[JobState, Code]] = {
+    "lost": "lost",
+    "canceled": "canceled",
+    "expired": "output_expired",
+}
+"""Of a job that ended without a reason."""
 _LATE: Final[Mapping[Code, str]] = {
     "canceled": "another attempt was faster",
     "timeout_start": "it did not start in the time that the profile gives it, and was cancelled",

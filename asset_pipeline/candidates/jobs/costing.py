@@ -45,7 +45,7 @@ def cost_of_failure(
         return standing.usage.reported_usd, "reported"
     failure, outputs = standing.failure, len(standing.outputs)
     code = "output_invalid" if failure is None else failure.code
-    if code == "lost":
+    if code == "lost" or standing.state == "lost":
         return expected_usd, "estimated"
     has_begun = was_running or standing.usage.seconds is not None
     is_billed = None if failure is None else failure.is_billed
