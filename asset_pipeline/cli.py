@@ -437,7 +437,9 @@ def _progress() -> Iterator[Told]:
 def _plan(store: Store, campaign_id: str, products: Sequence[Any]) -> Plan:
     campaign = load_campaign(PLACES.data, campaign_id)
     written = _words(store, campaign_id, products)
-    order = order_from(Workshop(store, PLACES.data, PROVIDERS), campaign_id, campaign, written.prompts)
+    order = order_from(
+        Workshop(store, PLACES.data, PROVIDERS), campaign_id, campaign, written.prompts, products
+    )
     ledger = Ledger(
         load_attempts(store, campaign_id),
         load_candidates(store, campaign_id),
@@ -464,7 +466,9 @@ def _difference(store: Store, campaign_id: str, products: Sequence[Any]) -> tupl
     campaign, written = load_campaign(PLACES.data, campaign_id), _words(store, campaign_id, products)
     difference = compare_words(load_prompts(store, campaign_id), written.prompts, written.failures)
     because = reasons(difference, changes(load_editions(store, campaign_id), written.editions))
-    order = order_from(Workshop(store, PLACES.data, PROVIDERS), campaign_id, campaign, written.prompts)
+    order = order_from(
+        Workshop(store, PLACES.data, PROVIDERS), campaign_id, campaign, written.prompts, products
+    )
     return difference, remaking(order, difference, because, load_attempts(store, campaign_id))
 
 
@@ -503,7 +507,7 @@ def _plan_notes(each: Plan) -> Iterator[str]:
     elif each.make:
         by_type = ", ".join(f"{count} {name}" for name, count in each.make_by_asset_type.items())
         whom = ", ".join(f"{name} ({count})" for name, count in each.by_profile.items())
-        makers = whom if len(each.by_profile) > 1 else each.profile
+        makers = whom if len(each.by_profile) > 1 else ", ".join(each.by_profile)
         yield f"makes {by_type} with {makers}; {len(each.new_skus)} products are new"
     yield from _writing_notes(each.words)
     if each.failures:

@@ -77,6 +77,9 @@ def asked(data: Path, *arguments: str) -> str:
 def test_what_is_confidential_is_made_here_and_the_rest_by_the_cheaper_server(
     data: Path, tmp_path: Path, cog_server: CogServer
 ) -> None:
+    assert "makes 3 product_tile with studio (1), painter (2); 3 products are new" in asked(
+        data, "plan", "boxes"
+    )
     environ = {"ASSET_PIPELINE_DATA": str(data)}
     places = definitions.Places.of(environ)
     with dg.DagsterInstance.ephemeral() as instance:

@@ -25,6 +25,7 @@ from asset_pipeline.candidates.request import Provider
 from asset_pipeline.candidates.routing import PassRate
 from asset_pipeline.candidates.wanted import Wanted, asked_once, profiles_of, want_candidates
 from asset_pipeline.candidates.waves import Rounds, load_waves
+from asset_pipeline.catalog.product import Product
 from asset_pipeline.catalog.records import load_products
 from asset_pipeline.errors import InvalidFile, NoRoute, UnfinishedRun
 from asset_pipeline.prompts.prompt import Prompt
@@ -74,8 +75,21 @@ def recorded_order(workshop: Workshop, campaign_id: str) -> Order:
     return order_from(workshop, campaign_id, campaign, load_prompts(workshop.store, campaign_id))
 
 
-def order_from(workshop: Workshop, campaign_id: str, campaign: Campaign, prompts: Sequence[Prompt]) -> Order:
+def order_from(
+    workshop: Workshop,
+    campaign_id: str,
+    campaign: Campaign,
+    prompts: Sequence[Prompt],
+    products: Sequence[Product] | None = None,
+) -> Order:
     """What a campaign would want made of these prompts, allowed or not.
+
+    Args:
+        workshop: where facts are, and who can make images.
+        campaign_id: whose prompts they are.
+        campaign: its file.
+        prompts: what is wanted pictures of.
+        products: those that the prompts are about; the recorded ones unless given.
 
     Raises:
         NotFound: there is no such profile, or no such model as it names.
@@ -104,10 +118,10 @@ def order_from(workshop: Workshop, campaign_id: str, campaign: Campaign, prompts
         sensitivity=campaign.sensitivity,
         seconds_left=_seconds_left(campaign, datetime.now(UTC)),
     )
-    return with_products(workshop, order)
+    return with_products(workshop, order, products)
 
 
-def with_products(workshop: Workshop, order: Order) -> Order:
+def with_products(workshop: Workshop, order: Order, products: Sequence[Product] | None = None) -> Order:
     """The order with what its routing depends on besides: sensitive products, and how often profiles pass.
 
     Neither is read where it makes no difference: one profile, on this machine, that may see everything.
@@ -120,7 +134,7 @@ def with_products(workshop: Workshop, order: Order) -> Order:
         return order
     marked = {
         product.sku: stricter(order.sensitivity, product.attributes.get(ATTRIBUTE))
-        for product in load_products(workshop.store)
+        for product in (load_products(workshop.store) if products is None else products)
         if ATTRIBUTE in product.attributes
     }
     rates = workshop.pass_rates() if order.alternatives else {}

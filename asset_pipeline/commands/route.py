@@ -77,8 +77,8 @@ def _explain(store: Store, order: Order, wanted: Wanted) -> None:
     for row in rows_of(found):
         table.add_row(*row.values())
     console.print(table)
-    chosen = found.profile or "nobody"
-    console.print(f"{chosen}: {found.because}", markup=False, style="bold")
+    words = found.because if found.profile else f"nobody: {found.because}"
+    console.print(words, markup=False, style="bold")
 
 
 def _healths(store: Store, order: Order) -> Mapping[str, Callable[[], Health]]:
