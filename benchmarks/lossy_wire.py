@@ -35,6 +35,7 @@ import httpx
 from asset_pipeline.candidates.jobs.attempt import ATTEMPTS
 from asset_pipeline.candidates.jobs.delivery import DELIVERIES, new_token
 from asset_pipeline.store.store import Store
+from asset_pipeline_tests.comfyui_fake import Queued
 from asset_pipeline_tests.peers.lossy_wire import Fault, lossy_wire
 from asset_pipeline_tests.provider_books import audited, broken_promises, explained, suspects, table
 from asset_pipeline_tests.provider_fleet import FLEET, Errand, Gate, Watched, at_work, receiving, start
@@ -80,6 +81,8 @@ OUTCOMES: Mapping[Outcome, int] = {"succeeds": 47, "fails": 1, "is blank": 1, "i
 """Of fifty jobs, three come to nothing through the vendor's fault."""
 LEAST_FORGOTTEN = 3
 """ComfyUI, which draws one picture after the other, is started again when it has so many to forget."""
+LAST_BREATH_SECONDS = 0.5
+"""What a job that dies with its server may take to save its picture all the same."""
 MOST_RUNS = 12
 TWICE, LATE, NEVER, FORGED = 0.2, 0.2, 0.1, 0.3
 """Shares of the webhooks to which that happens."""
@@ -196,14 +199,22 @@ def restart(comfyui: Watched) -> int:
     if not isinstance(vendor, ComfyUIVendor):
         raise TypeError("it is no ComfyUI")
     with vendor.lock:
-        lost = [queued.job for queued in [*vendor.running, *vendor.pending]]
-    if len(lost) < LEAST_FORGOTTEN:
+        running, waiting = list(vendor.running), list(vendor.pending)
+    if len(running) + len(waiting) < LEAST_FORGOTTEN:
         return 0
     comfyui.restarted_at = time.time()
     vendor.restart()
-    for job in lost:
-        job.price_usd = 0.0
-    return len(lost)
+    time.sleep(LAST_BREATH_SECONDS)
+    for queued in [*waiting, *(each for each in running if not has_saved(vendor, each))]:
+        queued.job.price_usd = 0.0
+    return len(running) + len(waiting)
+
+
+def has_saved(vendor: ComfyUIVendor, queued: Queued) -> bool:
+    """Whether a job left its picture, though the server died before it said so."""
+    folder = vendor.files.root / "output"
+    prefixes = [str(node["inputs"].get("filename_prefix", "")) for node in queued.graph.values()]
+    return any(prefix and list(folder.glob(f"{prefix}_*")) for prefix in prefixes)
 
 
 def runs_until_done(errand: Errand, fleet: Mapping[str, Watched]) -> tuple[int, int]:
