@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from asset_pipeline.candidates.dispatch import Dispatcher, Missing
-from asset_pipeline.candidates.making import Workplace
+from asset_pipeline.candidates.making import Run
 from asset_pipeline.candidates.routing import HEDGE_AFTER_SECONDS, Route, hedge, route
 
 LOOK_SECONDS = 0.5
@@ -19,7 +19,7 @@ class Hedging:
         dispatcher: who may make it.
     """
 
-    def __init__(self, place: Workplace, dispatcher: Dispatcher) -> None:
+    def __init__(self, place: Run, dispatcher: Dispatcher) -> None:
         self._place = place
         self._dispatcher = dispatcher
         self._wanted = {each.candidate_id: each for each in place.order.wanted}

@@ -52,7 +52,7 @@ Result = Rendered | ProviderError | Carried
 
 
 @dataclass
-class Workplace:
+class Run:
     """What the lanes of a run share: where they record, who they are, and what they count."""
 
     order: Order
@@ -135,7 +135,7 @@ class _Turn:
 class Making:
     """One pass of a lane's makers and finishers over what was dealt to it."""
 
-    def __init__(self, lane: Lane, place: Workplace) -> None:
+    def __init__(self, lane: Lane, place: Run) -> None:
         self._lane = lane
         self._place = place
         self._traffic = place.traffic.get(lane.name)
@@ -430,7 +430,7 @@ class Making:
 class Journal:
     """Records the states that an open attempt comes to, each with all that was known before."""
 
-    def __init__(self, place: Workplace, attempt: Attempt) -> None:
+    def __init__(self, place: Run, attempt: Attempt) -> None:
         self._place = place
         self.now = attempt
         """The attempt as it was recorded last."""

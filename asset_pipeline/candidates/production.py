@@ -26,7 +26,7 @@ from asset_pipeline.candidates.jobs.attempt import (
 )
 from asset_pipeline.candidates.jobs.remote import Hearing, account_of
 from asset_pipeline.candidates.jobs.traffic import Traffic
-from asset_pipeline.candidates.making import Making, Missing, Workplace
+from asset_pipeline.candidates.making import Making, Missing, Run
 from asset_pipeline.candidates.order import Lane, Order
 from asset_pipeline.candidates.progress import Progress, added
 from asset_pipeline.candidates.retrying import is_settled_for_now
@@ -89,7 +89,7 @@ def make_all(
     Raises BudgetExceeded and ProviderUnavailable, as ``produce`` does.
     """
     books = Books(store, order.campaign_id, order.budget_usd, order.budget_usd_per_day)
-    place = Workplace(order, store, worker, report, progress, books, Hearing(store))
+    place = Run(order, store, worker, report, progress, books, Hearing(store))
     place.traffic |= {lane.name: _traffic(lane, store, worker) for lane in order.lanes if lane.is_remote}
     place.won |= {attempt.race for attempt in books.standings().values() if attempt.state == "succeeded"}
     dispatcher = Dispatcher(order, {name: traffic.health for name, traffic in place.traffic.items()})
@@ -118,7 +118,7 @@ def make_all(
 
 
 def _work(
-    place: Workplace,
+    place: Run,
     missing: Mapping[str, Sequence[Missing]],
     resumed: Mapping[str, Sequence[Attempt]],
     hedging: Hedging,
@@ -142,7 +142,7 @@ def _work(
 
 
 def _await(
-    place: Workplace, lanes: Sequence[Future[str | None]], hedging: Hedging, pool: ThreadPoolExecutor
+    place: Run, lanes: Sequence[Future[str | None]], hedging: Hedging, pool: ThreadPoolExecutor
 ) -> None:
     """Wait until every lane has ended; where somebody waits for pictures, ask others for what is late."""
     pending = set(lanes)
@@ -160,7 +160,7 @@ def _traffic(lane: Lane, store: Store, worker: Worker) -> Traffic:
     return Traffic(store, worker, lane.name, account_of(endpoint, lane.provider.name), endpoint)
 
 
-def _after_the_dead(place: Workplace, attempts: dict[tuple[str, int], Attempt]) -> dict[str, list[Attempt]]:
+def _after_the_dead(place: Run, attempts: dict[tuple[str, int], Attempt]) -> dict[str, list[Attempt]]:
     """Take over, or settle as lost, what a worker claimed and did not live to finish.
 
     Args:
@@ -206,7 +206,7 @@ def _after_the_dead(place: Workplace, attempts: dict[tuple[str, int], Attempt]) 
     return resumed
 
 
-def _taken_over(place: Workplace, attempt: Attempt) -> Attempt | None:
+def _taken_over(place: Run, attempt: Attempt) -> Attempt | None:
     """Take an attempt over; none if another worker was faster."""
     taken = attempt.model_copy(
         update={
