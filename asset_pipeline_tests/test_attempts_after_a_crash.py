@@ -94,6 +94,20 @@ def test_a_claim_whose_run_died_was_not_sent_and_costs_nothing(found: Scene) -> 
     assert found.paid() == (1, spent(store))
 
 
+def test_what_waits_at_a_profile_that_the_campaign_gave_up_stays_open_and_the_run_ends(found: Scene) -> None:
+    store, log = found.died("queued"), list[str]()
+    own = found.work.lanes[0]
+    other = lane(found.case, found.vendor, name="other")
+    assert own.name != other.name
+    progress = run(store, replace(found.work, profile_name="other", profile=other.profile), log=log)
+    assert progress.made == 0
+    assert [state for _, state, _ in came_to(store)] == ["queued"]
+    assert any(f"waits at {own.name}" in line for line in log)
+    run(store, found.work, "run-2")
+    assert [state for _, state, _ in came_to(store)] == ["succeeded"]
+    assert len(found.vendor.jobs) == 1
+
+
 def test_a_submission_that_was_accepted_before_the_run_died_is_found(found: Scene) -> None:
     store = found.died("sent")
     run(store, found.work)

@@ -13,7 +13,7 @@ import pytest
 from asset_pipeline.candidates import hedging
 from asset_pipeline.candidates.jobs.attempt import ATTEMPTS
 from asset_pipeline.candidates.jobs.remote import WEBHOOK_URL, Remote
-from asset_pipeline.errors import BudgetExceeded, ProviderUnavailable
+from asset_pipeline.errors import BudgetExceeded, NoRoute, ProviderUnavailable
 from asset_pipeline.store.store import Store
 from asset_pipeline_tests.remote_orders import SPRING, attempts, every_attempt, lane, order, run, spent
 from asset_pipeline_tests.vendors import fal, replicate, together
@@ -56,6 +56,15 @@ def test_each_state_is_recorded_before_what_follows_from_it(store: Store, vendor
     run(store, order(lane(replicate.case(), vendor), 1))
     names = [event.name.rpartition(".")[2] for event in store.events.read(ATTEMPTS, SPRING)]
     assert names == ["submitting", "sent", "queued", "running", "fetching", "settled"]
+
+
+def test_without_the_key_nothing_is_claimed_and_the_run_names_the_variable(
+    store: Store, vendor: Vendor
+) -> None:
+    work = order(lane(replicate.case(), vendor, endpoint={"key_env": "ANOTHER_KEY"}))
+    with pytest.raises(NoRoute, match=r"3 of the missing images.*ANOTHER_KEY is not set"):
+        run(store, work)
+    assert (attempts(store), vendor.jobs) == ({}, [])
 
 
 def test_a_second_run_sends_nothing(store: Store, vendor: Vendor) -> None:

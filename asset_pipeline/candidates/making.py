@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from asset_pipeline.candidates.books import Books
+from asset_pipeline.candidates.dispatch import Missing
 from asset_pipeline.candidates.glance import glance
 from asset_pipeline.candidates.jobs.attempt import ATTEMPTS, Attempt, OpenState, event_name
 from asset_pipeline.candidates.jobs.errand import STILL_OPEN, Carried, Errand, Heard
@@ -47,7 +48,6 @@ REPORT_SECONDS = 5.0
 HALF_A_MILLIONTH = 5e-7
 """Dollars: what rounding may leave of a budget that is used up to the cent."""
 
-Missing = tuple[Wanted, int]
 Result = Rendered | ProviderError | Carried
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 
 from asset_pipeline.candidates.books import Books
-from asset_pipeline.candidates.dispatch import Assigned, Dispatcher
+from asset_pipeline.candidates.dispatch import Assigned, Dispatcher, Missing
 from asset_pipeline.candidates.hedging import LOOK_SECONDS as HEDGE_LOOK_SECONDS
 from asset_pipeline.candidates.hedging import Hedging
 from asset_pipeline.candidates.jobs.attempt import (
@@ -26,13 +27,13 @@ from asset_pipeline.candidates.jobs.attempt import (
 )
 from asset_pipeline.candidates.jobs.remote import Hearing, account_of
 from asset_pipeline.candidates.jobs.traffic import Traffic
-from asset_pipeline.candidates.making import Making, Missing, Run
+from asset_pipeline.candidates.making import Making, Run
 from asset_pipeline.candidates.order import Lane, Order
 from asset_pipeline.candidates.progress import Progress, added
 from asset_pipeline.candidates.retrying import is_settled_for_now
-from asset_pipeline.candidates.routing import worth_waiting
+from asset_pipeline.candidates.routing import Route, worth_waiting
 from asset_pipeline.candidates.wanted import Wanted
-from asset_pipeline.errors import BudgetExceeded, ProviderUnavailable
+from asset_pipeline.errors import BudgetExceeded, NoRoute, ProviderUnavailable
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.worker import Worker, is_alive
 
@@ -44,6 +45,7 @@ does, which loses one picture in several thousand then."""
 SHORTEST_WAIT_SECONDS = 0.1
 MOST_HEDGES = 16
 """Hedges at once; further ones wait for a thread."""
+MOST_REASONS_TOLD = 5
 PASS_PER_MAKER = 16
 """Where several profiles share the work, a pass deals so many pictures for each of their makers, so that
 routing looks again at prices, health and pass rates before long."""
@@ -55,6 +57,7 @@ def produce(order: Order, store: Store, worker: Worker, report: Callable[[str], 
     Raises:
         BudgetExceeded: the budget does not pay for all that is missing; what it pays for was made.
         ProviderUnavailable: nobody who may make it can be asked; what was finished is kept.
+        NoRoute: nobody may make some of it, or can from here; the rest was made.
         ExceptionGroup: the provider has bugs that some images met; all others were made.
     """
     with accounted(order, report) as progress:
@@ -86,7 +89,7 @@ def make_all(
 ) -> None:
     """Pass after pass, until nothing is missing and nobody else is making any of it.
 
-    Raises BudgetExceeded and ProviderUnavailable, as ``produce`` does.
+    Raises BudgetExceeded, ProviderUnavailable and NoRoute, as ``produce`` does.
     """
     books = Books(store, order.campaign_id, order.budget_usd, order.budget_usd_per_day)
     place = Run(order, store, worker, report, progress, books, Hearing(store))
@@ -97,9 +100,9 @@ def make_all(
     while True:
         place.begin_pass()
         attempts = books.standings()
-        resumed = _after_the_dead(place, attempts)
+        resumed, stranded = _after_the_dead(place, attempts)
         by_candidate = histories(attempts.values())
-        missing, elsewhere = _sort(order, by_candidate, worker, progress)
+        missing, elsewhere = _sort(order, by_candidate, stranded, worker, progress)
         own = {name: _own(history, worker) for name, history in by_candidate.items()}
         most = None if len(order.lanes) == 1 else PASS_PER_MAKER * progress.makers
         assigned = dispatcher.assign(order.in_turn(missing), books.left_usd(), own, most)
@@ -113,6 +116,10 @@ def make_all(
             raise BudgetExceeded(_over_budget(order, assigned.unaffordable, books.left_usd()))
         elif assigned.waiting:
             patience -= _wait_for_health(assigned, patience, report)
+        elif never := [
+            (each, found) for each, found in assigned.given_up if not own.get(each[0].candidate_id)
+        ]:
+            raise NoRoute(_nobody(never))
         else:
             return
 
@@ -160,7 +167,9 @@ def _traffic(lane: Lane, store: Store, worker: Worker) -> Traffic:
     return Traffic(store, worker, lane.name, account_of(endpoint, lane.provider.name), endpoint)
 
 
-def _after_the_dead(place: Run, attempts: dict[tuple[str, int], Attempt]) -> dict[str, list[Attempt]]:
+def _after_the_dead(
+    place: Run, attempts: dict[tuple[str, int], Attempt]
+) -> tuple[dict[str, list[Attempt]], set[str]]:
     """Take over, or settle as lost, what a worker claimed and did not live to finish.
 
     Args:
@@ -168,11 +177,12 @@ def _after_the_dead(place: Run, attempts: dict[tuple[str, int], Attempt]) -> dic
         attempts: the newest state of each; brought up to date.
 
     Returns:
-        By profile, what was taken over.
+        By profile, what was taken over; and the candidates that wait at no profile of this campaign.
     """
     alive: dict[str, bool] = {place.worker.worker_id: True}
     lanes = {lane.name for lane in place.order.lanes}
     resumed: dict[str, list[Attempt]] = {}
+    stranded: set[str] = set()
     for key, attempt in attempts.items():
         if attempt.state not in OPEN:
             continue
@@ -196,6 +206,7 @@ def _after_the_dead(place: Run, attempts: dict[tuple[str, int], Attempt]) -> dic
             if place.append(lost):
                 attempts[key] = lost
         elif attempt.profile not in lanes:
+            stranded.add(attempt.candidate_id)
             place.report(
                 f"attempt {attempt.attempt} at {attempt.candidate_id} waits at {attempt.profile}, which is no"
                 " profile of this campaign any more; it stays open until it is one again"
@@ -203,7 +214,7 @@ def _after_the_dead(place: Run, attempts: dict[tuple[str, int], Attempt]) -> dic
         elif (taken := _taken_over(place, attempt)) is not None:
             attempts[key] = taken
             resumed.setdefault(taken.profile, []).append(taken)
-    return resumed
+    return resumed, stranded
 
 
 def _taken_over(place: Run, attempt: Attempt) -> Attempt | None:
@@ -220,7 +231,11 @@ def _taken_over(place: Run, attempt: Attempt) -> Attempt | None:
 
 
 def _sort(
-    order: Order, by_candidate: Mapping[str, Sequence[Attempt]], worker: Worker, progress: Progress
+    order: Order,
+    by_candidate: Mapping[str, Sequence[Attempt]],
+    stranded: set[str],
+    worker: Worker,
+    progress: Progress,
 ) -> tuple[list[Missing], list[Wanted]]:
     """What this run has to make, with the number of the attempt, and what others are making."""
     missing: list[Missing] = []
@@ -228,7 +243,7 @@ def _sort(
     progress.reused = progress.held = 0
     for wanted in order.wanted:
         history = by_candidate.get(wanted.candidate_id, ())
-        if is_settled_for_now(_own(history, worker)):
+        if wanted.candidate_id in stranded or is_settled_for_now(_own(history, worker)):
             continue
         last = newest_of(history)
         step = what_next(last, owner_is_alive=True, this_run=worker.run_id, afresh=order.afresh)
@@ -257,6 +272,20 @@ def _over_budget(order: Order, missing: Sequence[Missing], left_usd: float) -> s
     )
 
 
+def _nobody(never: Sequence[tuple[Missing, Route]]) -> str:
+    reasons = dict.fromkeys(reason for _, found in never for reason in _reasons(found))
+    told = "; ".join(islice(reasons, MOST_REASONS_TOLD))
+    return f"nobody can make {len(never)} of the missing images; what is finished is kept. {told}"
+
+
+def _reasons(found: Route) -> list[str]:
+    return [
+        f"{verdict.offer.profile}: {objection}"
+        for verdict in found.verdicts
+        for objection in verdict.objections
+    ]
+
+
 def _wait_for_health(assigned: Assigned, patience: float, report: Callable[[str], None]) -> float:
     """Wait until a provider may be asked again; return the seconds that it took.
 
@@ -266,14 +295,9 @@ def _wait_for_health(assigned: Assigned, patience: float, report: Callable[[str]
     _, route = assigned.waiting[0]
     seconds = worth_waiting(route, datetime.now(UTC))
     if seconds is None or seconds > patience:
-        reasons = [
-            f"{verdict.offer.profile}: {objection}"
-            for verdict in route.verdicts
-            for objection in verdict.objections
-        ]
         raise ProviderUnavailable(
             f"{len(assigned.waiting)} images wait for a provider; what is finished is kept, run again later. "
-            + "; ".join(reasons)
+            + "; ".join(_reasons(route))
         )
     report(f"{len(assigned.waiting)} images wait {seconds:.0f} s for a provider: {route.because}")
     time.sleep(max(SHORTEST_WAIT_SECONDS, seconds))

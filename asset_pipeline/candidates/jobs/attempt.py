@@ -43,8 +43,6 @@ FINAL: Sequence[State] = ("succeeded", "refused")
 """After these the same request is not tried again unless someone asks for it afresh."""
 MOST_ATTEMPTS = 8
 """After so many that failed, a candidate is left alone until a person releases it."""
-
-
 MOST_PAID_FOR_NOTHING = 3
 """The same where a remote provider was paid for the last attempt, as far as anyone knows, and it is lost."""
 
