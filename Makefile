@@ -24,7 +24,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/installed-bench .peers/installed
+bench: $(VENV)/installed-bench $(PEERS)/installed
 	$(BIN)/python benchmarks/store_writers.py
 	$(BIN)/python benchmarks/kill_runs.py --kills 32
 	$(BIN)/python benchmarks/kill_runs.py --kills 20 --profile scene --products 25

@@ -13,6 +13,8 @@ from asset_pipeline.yaml_model import read_named
 CAMPAIGN_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 """What may name a campaign: it is a partition key, a folder name and part of file names."""
 
+Priority = Literal["low", "normal", "high", "interactive"]
+"""Who goes first where accounts are shared; ``interactive``: a person waits."""
 Sensitivity = Literal["public", "internal", "confidential", "local_only"]
 """Who may see a campaign's material; ``local_only`` never reaches someone else's machine."""
 
@@ -205,7 +207,7 @@ class Campaign(_Strict):
     """The model profile that makes the candidates, a file in ``data/profiles``; its change remakes them."""
     alternatives: tuple[str, ...] = ()
     """Other profiles that may make them instead, as routing chooses; adding one remakes nothing."""
-    priority: Literal["low", "normal", "high", "interactive"] = "normal"
+    priority: Priority = "normal"
     """Who goes first where campaigns share providers; ``interactive``: a person waits for each picture."""
     candidates_per_prompt: int = Field(default=1, ge=1, le=64)
     keep: int = Field(default=1, ge=1)

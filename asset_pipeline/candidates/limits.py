@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from asset_pipeline.candidates.routing import Priority
+from asset_pipeline.campaign.brief import Priority
 from asset_pipeline.store.files import safe_path
 from asset_pipeline.store.store import Store
 from asset_pipeline.store.worker import Worker, is_alive

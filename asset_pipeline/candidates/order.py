@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from asset_pipeline.campaign.brief import Sensitivity
-from asset_pipeline.candidates.endpoint import Priority
+from asset_pipeline.campaign.brief import Priority, Sensitivity
 from asset_pipeline.candidates.request import Asked, Profile, Provider
 from asset_pipeline.candidates.routing import PassRate
 from asset_pipeline.candidates.wanted import Wanted, rehearsed, wanted_sha256

@@ -8,13 +8,10 @@ that is accepted.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
 
-from asset_pipeline.campaign.brief import Sensitivity
+from asset_pipeline.campaign.brief import Priority, Sensitivity
 from asset_pipeline.candidates.health import HEALTHY, Health
 from asset_pipeline.fingerprint import seed_from
-
-Priority = Literal["low", "normal", "high", "interactive"]
 
 PRIOR_PICTURES = 20
 """How many judged pictures the prior counts for: from 20, a rate is known to about 11 points."""

@@ -25,6 +25,7 @@ from asset_pipeline.candidates.jobs.costing import (
 from asset_pipeline.candidates.jobs.errand import STILL_OPEN, Carried, End, Errand
 from asset_pipeline.candidates.jobs.job import (
     Code,
+    Draft,
     Failure,
     ImageResult,
     Job,
@@ -39,7 +40,7 @@ from asset_pipeline.candidates.jobs.traffic import Interrupted, Traffic
 from asset_pipeline.candidates.jobs.verify import Verified
 from asset_pipeline.candidates.jobs.wire import Wire
 from asset_pipeline.candidates.price import Usage
-from asset_pipeline.candidates.request import Rendered
+from asset_pipeline.candidates.request import ImageReference, Rendered
 from asset_pipeline.errors import (
     ProviderRefused,
     ProviderUnavailable,
@@ -134,8 +135,7 @@ class _Carrier:
     def _submitted(self) -> Carried:
         photographs = self._photographs()
         sent = {
-            reference.sha256: self._standing_for(reference.sha256, data)
-            for reference, data in photographs.items()
+            reference.sha256: self._standing_for(reference, data) for reference, data in photographs.items()
         }
         draft = self._adapter.draft(self._job, sent)
         require_sayable(self._job, draft.dropped)
@@ -150,7 +150,7 @@ class _Carrier:
             self._accepted(standing)
             return self._collected(self._followed(standing))
 
-    def _sent(self, draft: Any, photographs: Mapping[str, bytes]) -> Standing:
+    def _sent(self, draft: Draft, photographs: Mapping[str, bytes]) -> Standing:
         """Say that it is on its way, and send it."""
         self._call = self._call.model_copy(
             update={
@@ -163,7 +163,7 @@ class _Carrier:
         self._errand.record("submitting", {"call": self._call, "details": self._details})
         return self._adapter.submit(self._wire, self._job, draft, photographs)
 
-    def _photographs(self) -> dict[Any, bytes]:
+    def _photographs(self) -> dict[ImageReference, bytes]:
         """The bytes of the photographs that the provider is given, each looked at before it goes out."""
         given = {}
         for reference in self._job.request.references:
@@ -178,14 +178,13 @@ class _Carrier:
                 given[reference] = data
         return given
 
-    def _standing_for(self, sha256: str, data: bytes) -> str:
+    def _standing_for(self, reference: ImageReference, data: bytes) -> str:
         """What stands for a photograph in the payload."""
-        reference = next(each for each in self._job.request.references if each.sha256 == sha256)
         if self._adapter.abilities.references == "upload":
             return self._adapter.upload(self._wire, reference, data)
         if self._adapter.abilities.references == "data_uri":
             return f"data:{reference.media_type};base64,{base64.b64encode(data).decode()}"
-        return f"reference:{sha256}"
+        return f"reference:{reference.sha256}"
 
     def _accepted(self, standing: Standing) -> None:
         self._ticket = standing.ticket

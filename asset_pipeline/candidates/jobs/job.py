@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from asset_pipeline.campaign.brief import Sensitivity
-from asset_pipeline.candidates.endpoint import Priority
+from asset_pipeline.campaign.brief import Priority, Sensitivity
 from asset_pipeline.candidates.price import Usage
 from asset_pipeline.candidates.request import ImageRequest
 from asset_pipeline.catalog.product import PhotographRole

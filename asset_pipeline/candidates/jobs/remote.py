@@ -10,8 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic_core import from_json
 
-from asset_pipeline.campaign.brief import Sensitivity
-from asset_pipeline.candidates.endpoint import Endpoint, Priority
+from asset_pipeline.campaign.brief import Priority, Sensitivity
+from asset_pipeline.candidates.endpoint import Endpoint
 from asset_pipeline.candidates.jobs.adapter import Adapter
 from asset_pipeline.candidates.jobs.attempt import Call
 from asset_pipeline.candidates.jobs.carry import carry, require_sayable

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final, TypeVar
 
+from asset_pipeline.campaign.brief import Priority
 from asset_pipeline.candidates.breaker import Breaker, health_of
-from asset_pipeline.candidates.endpoint import Endpoint, Priority
+from asset_pipeline.candidates.endpoint import Endpoint
 from asset_pipeline.candidates.health import Health
 from asset_pipeline.candidates.limits import Limits, Rate
 from asset_pipeline.errors import (
