@@ -234,7 +234,10 @@ def _health(offer: Offer) -> str | None:
         return None
     until = f"{health.until:%H:%M:%S}" if health.until else "a probe succeeds"
     if health.state == "paused":
-        return f"it is paused until a person mends this and resumes it: {health.because}"
+        return (
+            "it is paused until a person mends this and resumes it (asset-pipeline providers list says how): "
+            f"{health.because}"
+        )
     if health.state == "open":
         return f"it is left alone until {until}, after {health.failures} failures in a row: {health.because}"
     return f"one request finds out whether it is back, the others wait for that: {health.because}"

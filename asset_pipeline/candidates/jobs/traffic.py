@@ -75,7 +75,10 @@ class Traffic:
         """
         account = self._account.now_health()
         if account.state == "paused":
-            raise AccountClosed(f"{self.account} is paused until a person resumes it: {account.because}")
+            raise AccountClosed(
+                f"{self.account} is paused: {account.because}; mend that, then: "
+                f"asset-pipeline providers resume {account_subject(self.account)} --who YOUR-NAME"
+            )
         permit = self._profile.may_send()
         if not permit.is_granted:
             raise ProviderUnavailable(f"left alone for now: {permit.health.because}")
