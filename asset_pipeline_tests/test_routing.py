@@ -153,7 +153,14 @@ def test_every_outcome_says_why_and_every_offer_has_a_row(need: Need, offers: li
         ({}, {"objection": "it takes no references"}, "it takes no references"),
         ({"tried": {"cheap": "it timed out"}}, {}, "in this run: it timed out"),
         ({}, {"health": opened()}, "until 12:00:30, after 3 failures in a row: it answered 503"),
-        ({}, {"health": PAUSED}, "until a person mends this and resumes it: 401: the key is not valid"),
+        (
+            {},
+            {"health": PAUSED},
+            (
+                "until a person mends this and resumes it (asset-pipeline providers list says how): 401: "
+                "the key is not valid"
+            ),
+        ),
         ({}, {"health": probed(READY, NOON)}, "one request finds out whether it is back"),
         ({"budget_left_usd": 0.01}, {}, "it can cost $0.0120 and $0.0100 of the budget is left"),
         ({"seconds_left": 5.0}, {"seconds": 8.0}, "it takes 8 s and 5 s are left"),
